@@ -1,0 +1,1 @@
+"""Message modules made by `make protos`; do not edit."""

@@ -1,0 +1,1 @@
+"""Where models come from: directories, config.pbtxt, versions, loading and unloading."""

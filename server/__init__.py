@@ -1,0 +1,1 @@
+"""The network side: engine facade, HTTP, gRPC, metrics, the command line."""
