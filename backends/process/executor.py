@@ -107,6 +107,8 @@ class ProcessExecutor:
         self.state = ExecutorState.STOPPED
         self._connection.send(encode_packet({"op": "stop"}))
         await self._connection.end()
+        self._pool.clear()
+        self._peer_blocks.clear()
 
     # Running batches.
 

@@ -53,9 +53,18 @@ class BlockPool:
         block = self._lent.pop(block_id)
         self._free.setdefault(block.size_bytes, []).append(block)
 
+    def clear(self) -> None:
+        """The reader is gone: give all blocks back to the system."""
+        self._free.clear()
+        self._lent.clear()
+
     @property
     def lent_count(self) -> int:
         return len(self._lent)
+
+    @property
+    def created_count(self) -> int:
+        return self._next_id
 
     def _create(self, size_bytes: int) -> Block:
         descriptor = anonymous_file(size_bytes, "tensors")
@@ -97,3 +106,7 @@ class PeerBlocks:
         released = self._released[:]
         del self._released[: len(released)]
         return released
+
+    def clear(self) -> None:
+        """The owner is gone: unmap its blocks, each as soon as nobody looks at it any more."""
+        self._memory.clear()
