@@ -1,0 +1,1 @@
+"""Turns weights that ship inside Python packages into a model repository; see `build_repository.py`."""

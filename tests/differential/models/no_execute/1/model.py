@@ -1,0 +1,5 @@
+"""Loads, but has no execute method."""
+
+
+class TritonPythonModel:
+    pass
