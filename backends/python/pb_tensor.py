@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from tritonpy.backends import tensor as core
+from tritonpy.backends.python import pb_dlpack
 from tritonpy.backends.python.pb_errors import TritonModelException
 from tritonpy.protos import datatypes
 
 _CPU_DEVICE = (1, 0)  # DLPack's device type 1 is kDLCPU
 
 
+@runtime_checkable
+class _HasDLPack(Protocol):
+    def __dlpack__(self) -> object: ...
+
+
 class _Capsule:
     """A DLPack capsule in the shape that `np.from_dlpack` takes."""
 
-    def __init__(self, capsule: object) -> None:
+    def __init__(self, capsule: Any) -> None:
         self._capsule = capsule
 
-    def __dlpack__(self, **_: object) -> object:
+    def __dlpack__(self, **_: Any) -> Any:
         return self._capsule
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return _CPU_DEVICE
+
+
+class _Writable:
+    """NumPy marks what comes in a DLPack capsule read-only, for want of knowing; its owner gave it away to be used."""
+
+    def __init__(self, array: npt.NDArray[Any]) -> None:
+        address, _ = array.__array_interface__["data"]
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
+        self.owner = array
 
 
 class Tensor:
@@ -79,18 +94,23 @@ class Tensor:
     def from_dlpack(name: str, source: object) -> Tensor:
         """A tensor over a DLPack capsule, or over any CPU object that has `__dlpack__`."""
         _check_name(name)
-        array = np.from_dlpack(source if hasattr(source, "__dlpack__") else _Capsule(source))
+        capsule = source.__dlpack__() if isinstance(source, _HasDLPack) else source
+        datatype = pb_dlpack.hide_bf16(capsule)
+        array: npt.NDArray[Any] = np.from_dlpack(_Capsule(capsule))
         if not array.flags.c_contiguous:
             raise TritonModelException(
                 "DLPack tensor is not contiguous. Only contiguous DLPack tensors that are stored in C-Order are "
                 "supported."
             )
-        return Tensor(name, array)
+        return Tensor._over(core.Tensor.from_array(name, np.asarray(_Writable(array)), datatype))
 
     def __dlpack__(self, *, stream: object = None) -> object:
         if self._tensor.datatype is datatypes.BYTES:
             raise TritonModelException("DLPack does not have support for string tensors.")
-        return self.as_numpy().__dlpack__()
+        capsule = self._tensor.array.__dlpack__()
+        if self._tensor.datatype is datatypes.BF16:
+            pb_dlpack.show_bf16(capsule)
+        return capsule
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return _CPU_DEVICE

@@ -62,3 +62,12 @@ def test_dlpack_both_ways() -> None:
 def test_bf16_has_no_numpy_form() -> None:
     with pytest.raises(TritonModelException, match="BF16 and cannot be converted to NumPy"):
         Tensor._over(core.Tensor("T", datatypes.BF16, (1,), b"\0\0")).as_numpy()
+
+
+def test_bf16_goes_through_dlpack_bit_for_bit() -> None:
+    torch = pytest.importorskip("torch", reason="only torch makes BF16 capsules; the extra 'torch' is not installed")
+    values = torch.tensor([1.0, -2.5, 3e38], dtype=torch.bfloat16)
+    tensor = Tensor.from_dlpack("T", values)
+    assert tensor.triton_dtype() == datatypes.BF16.config_value
+    assert bytes(tensor._tensor.buffer) == values.view(torch.uint16).numpy().tobytes()
+    assert torch.equal(torch.from_dlpack(tensor), values)
