@@ -14,8 +14,8 @@ OnDone = Callable[[BatchResult], None]
 
 
 class ExecutorState(enum.Enum):
-    """STARTING until `start` returned; IDLE can take a batch; BUSY runs one; DOWN lost its worker and could not
-    replace it yet (it tries again with back-off); STOPPED for good."""
+    """STARTING until `start` returned, and while a lost worker is replaced for the first time; IDLE can take a batch;
+    BUSY runs one; DOWN lost its worker and failed to replace it (it tries again with back-off); STOPPED for good."""
 
     STARTING = enum.auto()
     IDLE = enum.auto()
@@ -43,7 +43,7 @@ class Executor(Protocol):
         `on_response(index, response)` gets responses that the instance sends early or late (decoupled models,
         response senders), in order for each request, the last one with `final`; they may come after `on_done`.
         `on_done(result)` comes once, when the instance has finished the batch, with the other responses; then
-        the state is IDLE again (or DOWN) and `on_state_change` is called. A batch whose worker dies is reported
+        the state is IDLE again (or STARTING, if the worker died) and `on_state_change` is called. A batch whose worker dies is reported
         through both in the same way, with errors in place of responses. Never raises.
         """
 

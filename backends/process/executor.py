@@ -206,7 +206,7 @@ class ProcessExecutor:
         if self.state is ExecutorState.STOPPED:
             return
         logger.error("the worker process of instance '%s' %s; starting another", self.name, how)
-        self.state = ExecutorState.DOWN
+        self.state = ExecutorState.STARTING
         self._fail_held_requests(error)
         self._restarting = self._loop.create_task(self._restart())
         self.on_state_change()
