@@ -80,6 +80,7 @@ class ModelCollector(Collector):
             models,
             lambda statistics: statistics.pending_count,
         )
+        yield _load_durations(models)
 
 
 def _per_model(
@@ -101,6 +102,13 @@ def _failures(models: Iterable[ServedModel]) -> Metric:
         for reason in FailureReason:
             labels = {**_labels(model), "reason": reason.value}
             family.add_sample(family.name, labels, model.statistics.failures[reason])
+    return family
+
+
+def _load_durations(models: Iterable[ServedModel]) -> Metric:
+    family = Metric("nv_model_load_duration_secs", "Seconds that loading the model took", "gauge")
+    for model in models:
+        family.add_sample(family.name, _labels(model), model.load_duration_s)
     return family
 
 

@@ -29,6 +29,8 @@ def write_response(
     entries: list[bytes] = []
     blobs: list[Buffer] = []
     for tensor in response.outputs:
+        if not request.wants(tensor.name):
+            continue
         if forms.is_binary(tensor.name):
             entries.append(_entry(tensor, b'"parameters":{"binary_data_size":%d}' % tensor.size_bytes))
             if tensor.size_bytes:
