@@ -42,9 +42,9 @@ class Executor(Protocol):
 
         `on_response(index, response)` gets responses that the instance sends early or late (decoupled models,
         response senders), in order for each request, the last one with `final`; they may come after `on_done`.
-        `on_done(result)` comes once, when the instance has finished the batch, with the other responses; then
-        the state is IDLE again (or STARTING, if the worker died) and `on_state_change` is called. A batch whose worker dies is reported
-        through both in the same way, with errors in place of responses. Never raises.
+        `on_done(result)` comes once, when the instance has finished the batch, with the other responses; then the
+        state is IDLE again (or STARTING, if the worker died) and `on_state_change` is called. A batch whose worker
+        dies is reported through both in the same way, with errors in place of responses. Never raises.
         """
 
     async def stop(self) -> None:

@@ -44,7 +44,7 @@ def _complete_output(config: ModelConfig, spec: TensorSpec) -> None:
 def _complete_tensor(entry: model_config_pb2.ModelInput | model_config_pb2.ModelOutput, spec: TensorSpec) -> None:
     """Fill in what `entry` leaves open."""
     if entry.data_type == model_config_pb2.TYPE_INVALID and spec.datatype is not None:
-        entry.data_type = model_config_pb2.DataType.Value(spec.datatype.config_name)
+        entry.data_type = spec.datatype.config_value  # type: ignore[assignment]  # enums are ints
     if not entry.dims:
         entry.dims.extend(spec.dims)
         if spec.reshape is not None:

@@ -68,7 +68,8 @@ class ServedModel:
         `reply` speaks: once for each response, on the loop."""
         if self._stopping:
             raise UnavailableError(
-                f"{request.id_prefix}Server is stopping, scheduler for model has stopped accepting new inference requests"
+                f"{request.id_prefix}Server is stopping, scheduler for model has stopped accepting new inference "
+                "requests"
             )
         request.arrival_ns = time.monotonic_ns()
         request.model_name, request.model_version = self.name, self.version

@@ -6,15 +6,14 @@ text is written here, because its own writer renames counters to `..._total`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import psutil
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 from starlette.types import ASGIApp, Receive, Scope, Send
-
 from tritonpy.scheduler.served_model import ServedModel
 from tritonpy.scheduler.statistics import FailureReason, ModelStatistics
 from tritonpy.server.engine import Engine
@@ -179,7 +178,11 @@ def _escaped_label(text: str) -> str:
 
 def _number(value: float) -> str:
     """A number as Triton prints it: without decimals when it is whole."""
-    return str(int(value)) if float(value).is_integer() else floatToGoString(value)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return str(int(value)) if float(value).is_integer() else repr(value)
 
 
 def create_metrics_app(registry: CollectorRegistry) -> ASGIApp:

@@ -13,7 +13,7 @@ from tritonpy.server.grpc.service import InferenceService
 from tritonpy.server.http.app import create_app
 from tritonpy.server.http.listener import HttpListener, bind_socket
 from tritonpy.server.load_table import load_table
-from tritonpy.server.metrics import metrics_app
+from tritonpy.server.metrics import create_metrics_app, create_registry
 from tritonpy.server.options import ServerOptions
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,8 @@ class Server:
             self._http.append(HttpListener(create_app(self._engine, options.http), bound))
         if options.metrics.enabled:
             bound = bind_socket(options.metrics.address, options.metrics.port)
-            self._http.append(HttpListener(metrics_app(self._engine, options.metrics.cpu_metrics), bound))
+            registry = create_registry(self._engine, options.metrics.cpu_metrics)
+            self._http.append(HttpListener(create_metrics_app(registry), bound))
         if options.grpc is not None:
             self._grpc = GrpcServer(InferenceService(self._engine), options.grpc)
             self._grpc.bind()

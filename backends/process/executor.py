@@ -237,6 +237,8 @@ class ProcessExecutor:
                 await self._start_worker()
             except TritonpyError as error:
                 delay_s = min(max(2 * delay_s, FIRST_RESTART_DELAY_S), LONGEST_RESTART_DELAY_S)
+                self.state = ExecutorState.DOWN
+                self.on_state_change()
                 logger.error("instance '%s' cannot be restarted, trying again in %.1f s: %s", self.name, delay_s, error)
             else:
                 break

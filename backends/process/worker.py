@@ -190,8 +190,9 @@ def _die_with_server() -> None:
 def main(descriptor: int) -> None:
     """Entry of the process; `descriptor` is the worker's end of the socket."""
     _die_with_server()
-    # A terminal's Ctrl-C goes to the whole process group; the server decides when workers end.
+    # A terminal's Ctrl-C and a service manager's stop go to the whole group; the server decides when workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname).1s %(name)s: %(message)s")
     connection = socket.socket(fileno=descriptor)
     try:

@@ -1,7 +1,7 @@
 """The HTTP application: the infer route by itself, every other route in FastAPI.
 
-    /v2/models/{model}[/versions/{version}]/infer    infer.InferEndpoint
-    everything else                                  FastAPI: health, metadata, repository; /docs and /openapi.json
+/v2/models/{model}[/versions/{version}]/infer    infer.InferEndpoint
+everything else                                  FastAPI: health, metadata, repository; /docs and /openapi.json
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.types import ASGIApp, Receive, Scope, Send
-
 from tritonpy.server.engine import Engine
 from tritonpy.server.http.health import health_router
 from tritonpy.server.http.infer import InferEndpoint, infer_target

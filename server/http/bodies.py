@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.types import Receive
-
 from tritonpy.backends.errors import TritonpyError
 
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import orjson
 import rapidjson
-
 from tritonpy.backends.errors import InternalError
 from tritonpy.protos.bytes_codec import Buffer
-from tritonpy.server.http.json_access import Json
+from tritonpy.server.http.json_access import MAX_UNSIGNED, MIN_SIGNED, Json
 from tritonpy.server.http.limits import json_too_deep
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_NUMBERS = rapidjson.NM_NATIVE | rapidjson.NM_NAN
+_EXACT = rapidjson.NM_NAN
+_NATIVE = rapidjson.NM_NAN | rapidjson.NM_NATIVE
 _PARSE_ERROR = re.compile(r"Parse error at offset (\d+): (.*)", re.DOTALL)
 
 # RapidJSON takes no lone surrogates, so bytes that are no UTF-8 travel through it as characters of a private plane.
@@ -46,15 +46,23 @@ def read_json(data: Buffer) -> Json:
 
 def _read_dialect(data: bytes) -> Json:
     start = len(_BYTE_ORDER_MARK) if data.startswith(_BYTE_ORDER_MARK) else 0
-    text = data[start:].decode("utf-8", "surrogateescape")
-    hidden = text.translate(_HIDE)
+    text, hidden = _text(data[start:])
     try:
-        value: Json = rapidjson.loads(hidden, number_mode=_NUMBERS)
-        return value if hidden == text else _restored(value)
+        rapidjson.loads(text, number_mode=_NATIVE)  # refuses what Triton refuses, but rounds doubles carelessly
+        value: Json = _normal(rapidjson.loads(text, number_mode=_EXACT), hidden)
     except RecursionError:
         raise json_too_deep() from None
     except rapidjson.JSONDecodeError as error:
-        raise _parse_error(str(error), hidden, start) from None
+        raise _parse_error(str(error), text, start) from None
+    return value
+
+
+def _text(data: bytes) -> tuple[str, bool]:
+    """The text of `data`, and whether bytes are hidden in it."""
+    try:
+        return data.decode(), False
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogateescape").translate(_HIDE), True
 
 
 def _parse_error(message: str, hidden: str, start: int) -> InternalError:
@@ -67,12 +75,17 @@ def _parse_error(message: str, hidden: str, start: int) -> InternalError:
     return InternalError(f"failed to parse the request JSON buffer: {match[2]} at {offset + start}")
 
 
-def _restored(value: Any) -> Any:
-    """`value` with the hidden bytes of all its strings as surrogates again; RapidJSON has bounded its depth."""
+def _normal(value: Any, hidden: bool) -> Any:
+    """`value` with hidden bytes as surrogates again, and integers that fit no 64 bits as doubles.
+
+    Raises RecursionError if it is nested too deeply.
+    """
     if isinstance(value, str):
-        return value.translate(_RESTORE)
+        return value.translate(_RESTORE) if hidden else value
+    if type(value) is int:
+        return value if MIN_SIGNED <= value <= MAX_UNSIGNED else float(value)
     if isinstance(value, list):
-        return [_restored(element) for element in value]
+        return value if set(map(type, value)) == {float} else [_normal(element, hidden) for element in value]
     if isinstance(value, dict):
-        return {_restored(key): _restored(element) for key, element in value.items()}
+        return {_normal(key, hidden): _normal(element, hidden) for key, element in value.items()}
     return value

@@ -14,11 +14,18 @@ from decimal import Decimal
 
 import numpy as np
 import orjson
-
 from tritonpy.backends.tensor import Array
 from tritonpy.protos.bytes_codec import Buffer
 
-_SHORT_ESCAPES = {b'"': b'\\"', b"\\": b"\\\\", b"\b": b"\\b", b"\f": b"\\f", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t"}
+_SHORT_ESCAPES = {
+    b'"': b'\\"',
+    b"\\": b"\\\\",
+    b"\b": b"\\b",
+    b"\f": b"\\f",
+    b"\n": b"\\n",
+    b"\r": b"\\r",
+    b"\t": b"\\t",
+}
 _ESCAPES = {bytes([code]): b"\\u%04X" % code for code in range(0x20)} | _SHORT_ESCAPES
 _ESCAPED = re.compile(rb'["\\\x00-\x1f]')
 

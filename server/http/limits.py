@@ -38,7 +38,8 @@ _HINT = "Use --http-max-input-size to increase the limit."
 
 def json_too_large(size_bytes: int, limit_bytes: int) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"request JSON size of {size_bytes} bytes exceeds the maximum allowed input size of {limit_bytes} bytes. {_HINT}"
+        f"request JSON size of {size_bytes} bytes exceeds the maximum allowed input size of {limit_bytes} bytes. "
+        f"{_HINT}"
     )
 
 
@@ -81,6 +82,4 @@ def check_tensor_count(kind: str, count: int) -> None:
 def check_name_length(kind: str, name: str) -> None:
     """Raise InvalidArgumentError if the name of an `input` or `output` is too long to be repeated in messages."""
     if len(name) > MAX_NAME_LENGTH:
-        raise InvalidArgumentError(
-            f"name of an {kind} has {len(name)} characters, expected at most {MAX_NAME_LENGTH}"
-        )
+        raise InvalidArgumentError(f"name of an {kind} has {len(name)} characters, expected at most {MAX_NAME_LENGTH}")

@@ -7,9 +7,8 @@ import re
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
-
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, UnsupportedError
-from tritonpy.repository.manager import IndexEntry
+from tritonpy.repository.states import IndexEntry
 from tritonpy.server.engine import Engine
 from tritonpy.server.http import json_writing, limits
 from tritonpy.server.http.answers import JSON, empty_answer, json_answer

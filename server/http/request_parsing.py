@@ -69,9 +69,7 @@ def json_size(header: str | None, body_size_bytes: int) -> int:
         return body_size_bytes
     size_bytes = header_size(header)
     if not 0 <= size_bytes <= body_size_bytes:
-        raise InvalidArgumentError(
-            f"inference header size should be in range (0, {body_size_bytes}), got: {header}"
-        )
+        raise InvalidArgumentError(f"inference header size should be in range (0, {body_size_bytes}), got: {header}")
     return size_bytes
 
 
@@ -162,9 +160,7 @@ def custom_parameter(key: str, value: Json) -> Parameter:
         return value
     if isinstance(value, int):
         return value if value <= MAX_SIGNED else float(value)
-    raise InvalidArgumentError(
-        f"parameter '{key}' has invalid type. It should be either 'int', 'bool', or 'string'."
-    )
+    raise InvalidArgumentError(f"parameter '{key}' has invalid type. It should be either 'int', 'bool', or 'string'.")
 
 
 # Inputs.
@@ -283,7 +279,8 @@ def _shared_memory_region(parameters: Json) -> bool:
 def _parse_outputs(document: Json) -> dict[str, bool]:
     """The listed outputs in their order, and whether each is wanted as binary data."""
     listed: dict[str, bool] = {}
-    entries = optional_member(document, "outputs", as_array, [])
+    nothing: list[Json] = []
+    entries = optional_member(document, "outputs", as_array, nothing)
     limits.check_tensor_count("outputs", len(entries))
     for entry in entries:
         name, binary = _parse_output(entry)
@@ -304,8 +301,7 @@ def _parse_output(entry: Json) -> tuple[str, bool]:
         )
     if class_count > 0:
         raise UnsupportedError(
-            f"output '{name}' is wanted as classification, which this server does not offer: leave out "
-            "'classification'"
+            f"output '{name}' is wanted as classification, which this server does not offer: leave out 'classification'"
         )
     return name, optional_member(parameters, "binary_data", as_boolean, False)
 

@@ -1,0 +1,220 @@
+"""The service on grpcio's asyncio server: the complete transport (TLS, compression, keep-alive are grpcio's)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from tritonpy.backends.errors import InternalError, TritonpyError, UnavailableError
+from tritonpy.protos.generated import grpc_service_pb2 as messages
+from tritonpy.server.grpc import methods
+from tritonpy.server.grpc.options import GrpcOptions
+from tritonpy.server.grpc.service import Answer, InferenceService
+from tritonpy.server.grpc.stream import StreamMessage
+
+LARGEST_MESSAGE_BYTES = 2**31 - 1
+STRICT_ERRORS = "triton_grpc_error"
+_NS_PER_S = 1_000_000_000
+_STATUS_BY_CODE = {code.value[0]: code for code in grpc.StatusCode}
+
+Context = Any  # grpc.aio.ServicerContext: grpcio has no types
+
+
+class GrpcServer:
+    """grpcio's server with the methods of the table."""
+
+    def __init__(self, service: InferenceService, options: GrpcOptions) -> None:
+        self._service = service
+        self._options = options
+        self._server: Any = None  # grpc.aio.Server, as above
+        self.port = options.port
+
+    def bind(self) -> None:
+        """Take the port (0: any free one, see `port`); raises UnavailableError if it is in use."""
+        self._server = grpc.aio.server(options=channel_arguments(self._options))
+        self._server.add_generic_rpc_handlers(_handlers(self._service))
+        address = f"{self._options.address}:{self._options.port}"
+        try:
+            self.port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise UnavailableError(f"Socket '{address}' already in use ") from error
+
+    async def start(self) -> None:
+        """Answer calls."""
+        await self._server.start()
+
+    async def stop(self, grace_s: float) -> None:
+        """Accept no more calls, and give those in flight `grace_s` to end."""
+        if self._server is not None:
+            await self._server.stop(grace_s)
+
+
+def channel_arguments(options: GrpcOptions) -> list[tuple[str, int]]:
+    """grpcio's channel arguments for the options."""
+    arguments = {
+        "grpc.max_receive_message_length": LARGEST_MESSAGE_BYTES,
+        "grpc.max_send_message_length": LARGEST_MESSAGE_BYTES,
+        "grpc.so_reuseport": int(options.reuse_port),
+        "grpc.keepalive_time_ms": options.keepalive_time_ms,
+        "grpc.keepalive_timeout_ms": options.keepalive_timeout_ms,
+        "grpc.keepalive_permit_without_calls": int(options.keepalive_permit_without_calls),
+        "grpc.http2.max_pings_without_data": options.http2_max_pings_without_data,
+        "grpc.http2.min_ping_interval_without_data_ms": options.http2_min_recv_ping_interval_without_data_ms,
+        "grpc.http2.max_ping_strikes": options.http2_max_ping_strikes,
+    }
+    if options.max_connection_age_ms:
+        arguments["grpc.max_connection_age_ms"] = options.max_connection_age_ms
+    if options.max_connection_age_grace_ms:
+        arguments["grpc.max_connection_age_grace_ms"] = options.max_connection_age_grace_ms
+    return list(arguments.items())
+
+
+def _handlers(service: InferenceService) -> tuple[Any, ...]:
+    """grpcio's handlers for both services."""
+    by_service: dict[str, dict[str, Any]] = {methods.INFERENCE_SERVICE: {}, methods.HEALTH_SERVICE: {}}
+    for method in methods.IMMEDIATE:
+        by_service[method.service][method.name] = _unary(method, _immediate(getattr(service, method.handler)))
+    for method in methods.SLOW:
+        by_service[method.service][method.name] = _unary(method, _slow(getattr(service, method.handler)))
+    inference = by_service[methods.INFERENCE_SERVICE]
+    inference[methods.MODEL_INFER.name] = _unary(methods.MODEL_INFER, _infer(service))
+    inference[methods.MODEL_STREAM_INFER.name] = grpc.stream_stream_rpc_method_handler(
+        _stream_infer(service), _parse(methods.MODEL_STREAM_INFER.request), _serialize
+    )
+    return tuple(grpc.method_handlers_generic_handler(name, handlers) for name, handlers in by_service.items())
+
+
+# Messages. Bytes that are no message become None: an exception in grpcio's deserializer would reach the client as an
+# unknown error.
+
+
+def _parse(message_class: type[Message]) -> Callable[[bytes], Message | None]:
+    from_string = message_class.FromString
+
+    def parse(data: bytes) -> Message | None:
+        try:
+            return from_string(data)
+        except DecodeError:
+            return None
+
+    return parse
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+UNPARSABLE = InternalError("Unable to parse request")
+
+
+async def _abort(context: Context, error: TritonpyError) -> None:
+    await context.abort(_STATUS_BY_CODE[error.kind.grpc_code], error.message)
+
+
+# Calls.
+
+
+def _unary(method: methods.Method, handler: Callable[[Any, Context], Awaitable[Message | None]]) -> Any:
+    return grpc.unary_unary_rpc_method_handler(handler, _parse(method.request), _serialize)
+
+
+def _immediate(call: Callable[[Message], Message]) -> Callable[[Message | None, Context], Awaitable[Message | None]]:
+    async def handle(message: Message | None, context: Context) -> Message | None:
+        try:
+            if message is None:
+                raise UNPARSABLE
+            return call(message)
+        except TritonpyError as error:
+            await _abort(context, error)
+            return None
+
+    return handle
+
+
+def _slow(
+    call: Callable[[Message], Awaitable[Message]],
+) -> Callable[[Message | None, Context], Awaitable[Message | None]]:
+    async def handle(message: Message | None, context: Context) -> Message | None:
+        try:
+            if message is None:
+                raise UNPARSABLE
+            return await call(message)
+        except TritonpyError as error:
+            await _abort(context, error)
+            return None
+
+    return handle
+
+
+def _deadline_ns(context: Context) -> int:
+    """When the client stops waiting, 0 for never."""
+    remaining_s = context.time_remaining()
+    return 0 if remaining_s is None else time.monotonic_ns() + int(remaining_s * _NS_PER_S)
+
+
+def _infer(
+    service: InferenceService,
+) -> Callable[[messages.ModelInferRequest | None, Context], Awaitable[Message | None]]:
+    async def handle(message: messages.ModelInferRequest | None, context: Context) -> Message | None:
+        if message is None:
+            await _abort(context, UNPARSABLE)
+            return None
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def answer(result: Answer) -> None:
+            if not future.done():  # it is, when the client has cancelled the call
+                future.set_result(result)
+
+        cancel = service.infer(message, _deadline_ns(context), answer)
+        try:
+            result = await future
+        except asyncio.CancelledError:
+            if cancel is not None:
+                cancel()
+            raise
+        if isinstance(result, TritonpyError):
+            await _abort(context, result)
+            return None
+        return result
+
+    return handle
+
+
+def _stream_infer(
+    service: InferenceService,
+) -> Callable[[AsyncIterator[messages.ModelInferRequest | None], Context], AsyncIterator[StreamMessage]]:
+    async def handle(
+        requests: AsyncIterator[messages.ModelInferRequest | None], context: Context
+    ) -> AsyncIterator[StreamMessage]:
+        outgoing: asyncio.Queue[StreamMessage | TritonpyError | None] = asyncio.Queue()
+        stream = service.open_stream(outgoing.put_nowait, _deadline_ns(context), _wants_strict_errors(context))
+
+        async def read() -> None:
+            async for message in requests:
+                if message is None:
+                    stream.cancel()
+                    outgoing.put_nowait(UNPARSABLE)
+                    return
+                stream.receive(message)
+            stream.half_close()
+
+        reading = asyncio.ensure_future(read())
+        try:
+            while (item := await outgoing.get()) is not None:
+                if isinstance(item, TritonpyError):
+                    await _abort(context, item)
+                    return
+                yield item
+        finally:
+            reading.cancel()
+            stream.cancel()
+
+    return handle
+
+
+def _wants_strict_errors(context: Context) -> bool:
+    return any(key == STRICT_ERRORS and value == "true" for key, value in context.invocation_metadata() or ())

@@ -1,0 +1,53 @@
+"""The calls of the protocol: service, method, message classes. Transports are made from this table, without stubs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+from tritonpy.protos.generated import grpc_service_pb2 as messages
+from tritonpy.protos.generated import health_pb2
+
+INFERENCE_SERVICE = "inference.GRPCInferenceService"
+HEALTH_SERVICE = "grpc.health.v1.Health"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One call whose answer is one message; `handler` is the name of the service's method for it."""
+
+    service: str
+    name: str
+    request: type[Message]
+    handler: str
+
+    @property
+    def path(self) -> str:
+        return f"/{self.service}/{self.name}"
+
+
+def _inference(name: str, request: type[Message], handler: str) -> Method:
+    return Method(INFERENCE_SERVICE, name, request, handler)
+
+
+# The two inference calls are apart: they answer later (MODEL_INFER), and many times (MODEL_STREAM_INFER).
+MODEL_INFER = _inference("ModelInfer", messages.ModelInferRequest, "infer")
+MODEL_STREAM_INFER = _inference("ModelStreamInfer", messages.ModelInferRequest, "open_stream")
+
+IMMEDIATE = (
+    _inference("ServerLive", messages.ServerLiveRequest, "server_live"),
+    _inference("ServerReady", messages.ServerReadyRequest, "server_ready"),
+    _inference("ModelReady", messages.ModelReadyRequest, "model_ready"),
+    _inference("ServerMetadata", messages.ServerMetadataRequest, "server_metadata"),
+    _inference("ModelMetadata", messages.ModelMetadataRequest, "model_metadata"),
+    _inference("ModelConfig", messages.ModelConfigRequest, "model_config"),
+    _inference("ModelStatistics", messages.ModelStatisticsRequest, "model_statistics"),
+    _inference("RepositoryIndex", messages.RepositoryIndexRequest, "repository_index"),
+    Method(HEALTH_SERVICE, "Check", health_pb2.HealthCheckRequest, "health_check"),
+)
+
+# Calls that take their time, as coroutines.
+SLOW = (
+    _inference("RepositoryModelLoad", messages.RepositoryModelLoadRequest, "repository_model_load"),
+    _inference("RepositoryModelUnload", messages.RepositoryModelUnloadRequest, "repository_model_unload"),
+)
