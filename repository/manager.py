@@ -221,9 +221,7 @@ class ModelManager:
 
     def find(self, name: str, version: int = -1) -> ServedModel:
         """The model version to ask, the highest ready one for -1; raises NotFoundError or UnavailableError."""
-        record = self._models.get(name)
-        if record is None:
-            raise NotFoundError(f"Request for unknown model: '{name}' is not found")
+        record = self._known(name)
         if version < 0:
             ready = record.ready()
             if not ready:
@@ -242,12 +240,23 @@ class ModelManager:
         return list(record.ready()) if record else []
 
     def is_ready(self, name: str, version: int = -1) -> bool:
-        """Whether a model version can be asked; raises NotFoundError if there is no such model or version."""
+        """Whether a model version can be asked, any of the model for -1; raises NotFoundError if there is no such
+        model or version."""
+        if version < 0:
+            return bool(self._known(name).ready())
         try:
             self.find(name, version)
         except UnavailableError:
             return False
         return True
+
+    def _known(self, name: str) -> ModelRecord:
+        """The record of a model that has or had versions; one whose configuration is wrong is as unknown to clients as
+        one that is not there, as in Triton."""
+        record = self._models.get(name)
+        if record is None or not record.versions:
+            raise NotFoundError(f"Request for unknown model: '{name}' is not found")
+        return record
 
     def all_ready(self) -> bool:
         """Whether the server is ready: with strict readiness every model that was ever to be loaded is, except those

@@ -24,7 +24,7 @@ class BatchingPolicy:
     preserve_ordering: bool = False
     priority_levels: int = 0
     default_priority_level: int = 0
-    default_queue_policy: QueuePolicy = QueuePolicy()
+    default_queue_policy: QueuePolicy = field(default_factory=QueuePolicy)
     queue_policies: Mapping[int, QueuePolicy] = field(default_factory=dict)
 
     @classmethod

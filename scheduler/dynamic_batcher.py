@@ -118,13 +118,11 @@ class DynamicBatcher:
         if not front.requests:
             return 0
         delay_ns = self._policy.delay_ns
-        send_at_ns = min(queued.enqueued_ns for queued in front.requests) + delay_ns if delay_ns else 0
-        delay_has_passed = 0 < delay_ns and send_at_ns <= now_ns
-        if front.preferred_count and not delay_has_passed:
+        send_at_ns = delay_ns and delay_ns + min(queued.enqueued_ns for queued in front.requests)
+        is_due = send_at_ns <= now_ns
+        if front.preferred_count and not (delay_ns and is_due):
             return front.preferred_count
-        if front.is_closed or front.batch_size >= self._largest_preferred_size:
-            return len(front.requests)
-        if send_at_ns <= now_ns:
+        if is_due or front.is_closed or front.batch_size >= self._largest_preferred_size:
             return len(front.requests)
         self._send_at_ns = send_at_ns
         return 0

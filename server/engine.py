@@ -20,6 +20,7 @@ _LEADING_INTEGER = re.compile(r"\s*([+-]?[0-9]+)")
 # In the order of the real server; perf_analyzer looks for `statistics`. Extensions that are not here yet are left
 # out, so that clients can tell.
 EXTENSIONS = (
+    "classification",
     "model_repository",
     "schedule_policy",
     "model_configuration",

@@ -48,12 +48,10 @@ class PythonInstance:
         self, requests: Sequence[core.InferenceRequest], execution: Execution
     ) -> Sequence[core.InferenceResponse | None]:
         states = [
-            ResponseState(request, index, execution, self._spec.decoupled) for index, request in enumerate(requests)
+            ResponseState(request, index, execution, self._output_names, self._spec.decoupled)
+            for index, request in enumerate(requests)
         ]
-        given = [
-            InferenceRequest(request, state, self._output_names)
-            for request, state in zip(requests, states, strict=True)
-        ]
+        given = [InferenceRequest(request, state) for request, state in zip(requests, states, strict=True)]
         execution.inputs_ready()
         try:
             returned = self._call_execute(given)
@@ -122,7 +120,7 @@ class PythonInstance:
                 "Expected an 'InferenceResponse' object in the execute function return list, found type "
                 f"'{type(item)}'."
             )
-        return item._for_request(state.request, final=True)
+        return item._for_request(state.request, state.output_names, final=True)
 
     def close(self) -> None:
         self._coroutines.close()

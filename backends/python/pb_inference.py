@@ -43,12 +43,16 @@ class InferenceResponse:
         """The response's parameters as JSON text."""
         return json.dumps(self._parameters)
 
-    def _for_request(self, request: core.InferenceRequest, final: bool) -> core.InferenceResponse:
-        """The server's form of this response: only the outputs that the client asked for."""
+    def _for_request(
+        self, request: core.InferenceRequest, output_names: tuple[str, ...], final: bool
+    ) -> core.InferenceResponse:
+        """The server's form of this response: only the outputs that the client asked for, by default all that the
+        model is configured to have."""
         if self._error is not None:
             error = error_of_kind(self._error.code(), self._error.message())
             return core.InferenceResponse(error=error, final=final)
-        outputs = [tensor._tensor for tensor in self._output_tensors if request.wants(tensor.name())]
+        wanted = request.requested_outputs or output_names
+        outputs = [tensor._tensor for tensor in self._output_tensors if tensor.name() in wanted]
         return core.InferenceResponse(outputs=outputs, parameters=self._parameters, final=final)
 
 
@@ -68,8 +72,16 @@ class ResponseState:
     would wait for ever.
     """
 
-    def __init__(self, request: core.InferenceRequest, index: int, execution: Execution, decoupled: bool) -> None:
+    def __init__(
+        self,
+        request: core.InferenceRequest,
+        index: int,
+        execution: Execution,
+        output_names: tuple[str, ...],
+        decoupled: bool,
+    ) -> None:
         self.request = request
+        self.output_names = output_names
         self.sender_taken = False
         self.responded = False
         self.closed = False
@@ -86,7 +98,7 @@ class ResponseState:
             self.responded = True
             # A request of a model that is not decoupled has one response, so that is its last.
             last = final or not self._decoupled
-            self._execution.send(self._index, response._for_request(self.request, last))
+            self._execution.send(self._index, response._for_request(self.request, self.output_names, last))
         elif self._decoupled:
             self._execution.send(self._index, core.InferenceResponse(final=True))
 
@@ -147,10 +159,9 @@ class InferenceResponseSender:
 class InferenceRequest:
     """A request as `execute` gets it."""
 
-    def __init__(self, request: core.InferenceRequest, state: ResponseState, output_names: tuple[str, ...]) -> None:
+    def __init__(self, request: core.InferenceRequest, state: ResponseState) -> None:
         self._request = request
         self._state = state
-        self._output_names = output_names
         self._inputs = [Tensor._over(tensor) for tensor in request.inputs.values()]
 
     def inputs(self) -> list[Tensor]:
@@ -180,7 +191,7 @@ class InferenceRequest:
 
     def requested_output_names(self) -> set[str]:
         """The outputs that the client wants; all outputs of the model if it named none."""
-        return set(self._request.requested_outputs or self._output_names)
+        return set(self._request.requested_outputs or self._state.output_names)
 
     def is_cancelled(self) -> bool:
         """Whether the client has given up."""

@@ -205,10 +205,13 @@ _FIELD_TYPE = {
 }
 
 
+_WIDEST = {"b": np.bool_, "i": np.int64, "u": np.uint64, "f": np.float64}
+
+
 def _wire_form(datatype: Datatype, values: list[int]) -> bytes:
     if datatype is datatypes.BYTES:
         return bytes_codec.encode_elements(values)  # type: ignore[arg-type]  # bytes_contents holds bytes
-    wide = np.array(values, dtype=np.int64) if datatype.numpy_dtype.kind == "i" else np.array(values)
+    wide = np.array(values, dtype=_WIDEST[datatype.numpy_dtype.kind])
     return wide.astype(datatype.numpy_dtype).tobytes()
 
 

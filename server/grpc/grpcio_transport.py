@@ -85,7 +85,18 @@ def _handlers(service: InferenceService) -> tuple[Any, ...]:
     inference[methods.MODEL_STREAM_INFER.name] = grpc.stream_stream_rpc_method_handler(
         _stream_infer(service), _parse(methods.MODEL_STREAM_INFER.request), _serialize
     )
-    return tuple(grpc.method_handlers_generic_handler(name, handlers) for name, handlers in by_service.items())
+    known = [grpc.method_handlers_generic_handler(name, handlers) for name, handlers in by_service.items()]
+    return (*known, _UnknownMethods())
+
+
+class _UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types
+    """Answers calls that do not exist as Triton does: UNIMPLEMENTED without details."""
+
+    def service(self, handler_call_details: Any) -> Any:  # grpcio's own signature
+        async def refuse(_: Any, context: Context) -> None:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
 
 
 # Messages. Bytes that are no message become None: an exception in grpcio's deserializer would reach the client as an

@@ -53,7 +53,7 @@ def _read_dialect(data: bytes) -> Json:
     except RecursionError:
         raise json_too_deep() from None
     except rapidjson.JSONDecodeError as error:
-        raise _parse_error(str(error), text, start) from None
+        raise _parse_error(str(error), start, text if hidden else "") from None
     return value
 
 
@@ -65,14 +65,15 @@ def _text(data: bytes) -> tuple[str, bool]:
         return data.decode("utf-8", "surrogateescape").translate(_HIDE), True
 
 
-def _parse_error(message: str, hidden: str, start: int) -> InternalError:
+def _parse_error(message: str, start: int, hidden_text: str) -> InternalError:
+    """RapidJSON's error in Triton's words, its offset corrected for what was cut off in front and for hidden bytes."""
     match = _PARSE_ERROR.fullmatch(message)
     if match is None:
         return InternalError(f"failed to parse the request JSON buffer: {message}")
     offset = int(match[1])
-    before = hidden.encode()[:offset].decode(errors="ignore")
-    offset -= len(_HIDDEN.findall(before)) * (_HIDDEN_SIZE_BYTES - 1)
-    return InternalError(f"failed to parse the request JSON buffer: {match[2]} at {offset + start}")
+    before = hidden_text.encode()[:offset].decode(errors="ignore")
+    offset += start - len(_HIDDEN.findall(before)) * (_HIDDEN_SIZE_BYTES - 1)
+    return InternalError(f"failed to parse the request JSON buffer: {match[2]} at {offset}")
 
 
 def _normal(value: Any, hidden: bool) -> Any:

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -41,10 +41,14 @@ def bind_socket(address: str, port: int, reuse_port: bool = False) -> socket.soc
             bound.close()
             raise
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise UnavailableError(f"Socket '{address}:{port}' already in use ") from error
-        raise UnavailableError(f"cannot listen on '{address}:{port}': {error.strerror}") from error
+        raise _socket_error(error, address, port) from error
     return bound
+
+
+def _socket_error(error: OSError, address: str, port: int) -> UnavailableError:
+    if error.errno == errno.EADDRINUSE:
+        return UnavailableError(f"Socket '{address}:{port}' already in use ")
+    return UnavailableError(f"cannot listen on '{address}:{port}': {error.strerror}")
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -102,13 +106,22 @@ class HttpListener:
         return len(self._server.server_state.connections)
 
     async def start(self) -> None:
-        """Accept connections; returns when they are accepted."""
+        """Accept connections; returns when they are accepted.
+
+        Raises UnavailableError if somebody else began to listen on the port after it was bound.
+        """
         self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
         while not self._server.started:
             if self._task.done():
-                self._task.result()
-                raise RuntimeError("the HTTP server ended while it started")
+                self._raise_start_error(self._task.exception())
             await asyncio.sleep(_START_POLL_S)
+
+    def _raise_start_error(self, error: BaseException | None) -> NoReturn:
+        self._task = None
+        address, port = self._socket.getsockname()[:2]
+        if isinstance(error, OSError):
+            raise _socket_error(error, address, port) from error
+        raise RuntimeError("the HTTP server ended while it started") from error
 
     async def stop(self, timeout_s: float) -> None:
         """Close the socket and idle connections at once, the others when they have their answer, or `timeout_s`

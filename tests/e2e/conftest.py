@@ -16,5 +16,7 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed:
         concerned = [server for server in started if server.process.poll() is None or server is started[-1]]
-        report.sections.extend((f"log of the server with pid {each.process.pid}", each.log_tail()) for each in concerned)
+        report.sections.extend(
+            (f"log of the server with pid {each.process.pid}", each.log_tail()) for each in concerned
+        )
     return report

@@ -158,9 +158,7 @@ class ScriptedModel:
             tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
             tensors.append(tensor.set_data_from_numpy(array))
         pending = Pending(request_id, time.monotonic_ns())
-        pending.call = self._client.async_infer(
-            self.name, tensors, pending.on_answer, request_id=request_id, **options
-        )
+        pending.call = self._client.async_infer(self.name, tensors, pending.on_answer, request_id=request_id, **options)
         return pending
 
     def queue(self, request_id: str, command: str = "", **options: Any) -> Pending:

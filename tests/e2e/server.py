@@ -179,7 +179,10 @@ def start_server(
     http_port, grpc_port, metrics_port = free_ports(3)
     arguments = [
         *server_command(),
-        *(f"--model-repository={path}" for path in ([repositories] if isinstance(repositories, Path) else repositories)),
+        *(
+            f"--model-repository={path}"
+            for path in ([repositories] if isinstance(repositories, Path) else repositories)
+        ),
         f"--http-port={http_port}",
         f"--grpc-port={grpc_port}",
         f"--metrics-port={metrics_port}",

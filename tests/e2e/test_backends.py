@@ -53,7 +53,8 @@ def write_torchscript(repository: Path) -> None:
             return values / 2
 
     folder = write_config(repository, "torchscript", TORCH_CONFIG)
-    torch.jit.save(torch.jit.trace(Halve(), torch.zeros(1, 4)), str(folder / "1" / "model.pt"))
+    traced = torch.jit.trace(Halve(), torch.zeros(1, 4))  # type: ignore[no-untyped-call]
+    torch.jit.save(traced, str(folder / "1" / "model.pt"))
 
 
 @pytest.fixture(params=["http", "grpc"])

@@ -110,7 +110,9 @@ class Client:
 
 
 def inputs_of(module: ModuleType, arrays: dict[str, npt.NDArray[Any]]) -> list[Any]:
-    tensors = [module.InferInput(name, list(each.shape), np_to_triton_dtype(each.dtype)) for name, each in arrays.items()]
+    tensors = [
+        module.InferInput(name, list(each.shape), np_to_triton_dtype(each.dtype)) for name, each in arrays.items()
+    ]
     for tensor, array in zip(tensors, arrays.values(), strict=True):
         tensor.set_data_from_numpy(array)
     return tensors
@@ -246,7 +248,7 @@ def test_every_datatype(client: Client) -> None:
 
 @pytest.mark.parametrize("model", ["strings", "onnx_strings"])
 def test_bytes(client: Client, model: str) -> None:
-    texts = ["", "a", "grün und 日本語", "x" * 70_000, "tab\tand \"quotes\""]
+    texts = ["", "a", "grün und 日本語", "x" * 70_000, 'tab\tand "quotes"']
     array = np.array([[text.encode() for text in texts]] * 2, dtype=np.object_)
     answer = client.infer(model, {"INPUT": array}).as_numpy("OUTPUT")
     assert answer.shape == (2, len(texts))

@@ -90,9 +90,7 @@ def gates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def model(
-    server: Server, client: triton.InferenceServerClient, gates: Path
-) -> Callable[[str], ScriptedModel]:
+def model(server: Server, client: triton.InferenceServerClient, gates: Path) -> Callable[[str], ScriptedModel]:
     return lambda name: ScriptedModel(server, client, name, gates)
 
 
@@ -110,9 +108,7 @@ def x(*shape: int) -> dict[str, np.ndarray]:
 def test_without_dynamic_batching_nothing_is_merged_and_priority_and_timeout_mean_nothing(model: Models) -> None:
     unbatched = model("unbatched")
     with unbatched.busy():
-        waiting = [
-            unbatched.queue(f"r{priority}", size=2, priority=priority, timeout=1000) for priority in (3, 2, 1)
-        ]
+        waiting = [unbatched.queue(f"r{priority}", size=2, priority=priority, timeout=1000) for priority in (3, 2, 1)]
     assert batches(waiting) == [["r3"], ["r2"], ["r1"]]
     assert batch_sizes(waiting) == [[2], [2], [2]]
 
@@ -170,9 +166,7 @@ def test_parameters_timeouts_and_requested_outputs_do_not_keep_requests_apart(mo
 def test_a_variable_shape_must_equal_that_of_the_first_request_of_the_batch(model: Models) -> None:
     variable = model("variable")
     with variable.busy(inputs=x(1, 1)):
-        waiting = [
-            variable.queue(f"r{number}", inputs=x(1, length)) for number, length in enumerate((2, 3, 2, 2))
-        ]
+        waiting = [variable.queue(f"r{number}", inputs=x(1, length)) for number, length in enumerate((2, 3, 2, 2))]
     assert batches(waiting) == [["r0"], ["r1"], ["r2", "r3"]]
 
 
@@ -467,9 +461,7 @@ def test_a_cancelled_request_is_dropped_at_dispatch_whatever_the_scheduler(model
     assert after.execution == before.execution + 1
 
 
-def test_a_request_cancelled_while_it_executes_is_counted_as_the_success_it_was(
-    model: Models, server: Server
-) -> None:
+def test_a_request_cancelled_while_it_executes_is_counted_as_the_success_it_was(model: Models, server: Server) -> None:
     plain = model("plain")
     successes = server.statistics("plain")["inference_stats"]["success"]["count"]
     gate, executing = plain.occupy("executing")

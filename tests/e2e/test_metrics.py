@@ -141,8 +141,14 @@ def test_memory_and_processors(server: Server) -> None:
 
 
 def test_counters_never_fall(server: Server, client: triton.InferenceServerClient, tmp_path: Path) -> None:
-    before = {(each.name, *sorted(each.labels.items())): each.value for each in server.series()}
+    before = counter_values(server)
     ScriptedModel(server, client, "counted", tmp_path).run()
-    for each in server.series():
-        if each.name in COUNTERS:
-            assert each.value >= before[(each.name, *sorted(each.labels.items()))]
+    after = counter_values(server)
+    assert before.keys() == after.keys()
+    assert all(after[series] >= before[series] for series in before)
+    assert after != before
+
+
+def counter_values(server: Server) -> dict[tuple[str, str], float]:
+    """The value of every counter by its name and labels."""
+    return {(each.name, str(each.labels)): each.value for each in server.series() if each.name in COUNTERS}

@@ -40,9 +40,7 @@ def make_request(
 ) -> InferenceRequest:
     """A request of batch size `size` as it is after admission; `shapes` exclude the batch dimension, which every
     input gets (one input `IN` of shape [1] unless given)."""
-    inputs = {
-        name: make_tensor(name, (size, *shape)) for name, shape in (shapes or {"IN": (1,)}).items()
-    }
+    inputs = {name: make_tensor(name, (size, *shape)) for name, shape in (shapes or {"IN": (1,)}).items()}
     return InferenceRequest(
         model_name=model_name,
         inputs=inputs,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from google.protobuf import text_format
-
 from tritonpy.protos.generated import model_config_pb2
 from tritonpy.scheduler.batching_policy import BatchingPolicy
 from tritonpy.scheduler.queue_policy import QueuePolicy, TimeoutAction
@@ -22,7 +21,7 @@ def test_defaults() -> None:
 
 def test_a_model_without_batching_runs_one_request_at_a_time() -> None:
     without_batching = policy("dynamic_batching {}")
-    assert (without_batching.max_batch_size, without_batching.preferred_sizes) == (1, {1})
+    assert (without_batching.max_batch_size, without_batching.preferred_sizes) == (1, frozenset({1}))
 
 
 def test_everything_set() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-
-from tests.scheduler.fakes import make_request
 from tritonpy.backends.errors import Kind, UnavailableError
 from tritonpy.backends.request import InferenceRequest
 from tritonpy.scheduler.priority_queue import PriorityQueue
 from tritonpy.scheduler.queue_policy import QueuePolicy, TimeoutAction
 from tritonpy.scheduler.scheduler import QueueStatistics
 from tritonpy.scheduler.statistics import FailureReason
+
+from tests.scheduler.fakes import make_request
 
 REJECT = QueuePolicy(default_timeout_ns=100, allow_timeout_override=True)
 DELAY = QueuePolicy(TimeoutAction.DELAY, default_timeout_ns=100, allow_timeout_override=True)
@@ -153,12 +153,13 @@ def test_the_earlier_of_queue_timeout_and_client_deadline_decides_however_late_o
 
 
 def test_a_cancelled_request_that_expires_counts_as_cancelled() -> None:
-    queue = PriorityQueue(REJECT)
-    request = make_request("b")
-    queue.add(make_request("a", deadline_ns=0), 0, 50)
+    queue = PriorityQueue(QueuePolicy(default_timeout_ns=100_000, allow_timeout_override=True))
+    request = with_timeout("b", 5_000)
+    queue.add(make_request("a"), 0, 0)
     queue.add(request, 0, 0)
     request.cancel()
-    assert dropped(queue, 100) == [("b", FailureReason.CANCELED)]
+    assert dropped(queue, 4_999) == []
+    assert dropped(queue, 5_000) == [("b", FailureReason.CANCELED)]
 
 
 def test_dropped_requests_ask_to_be_taken_at_once() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tritonpy.protos.generated import model_config_pb2
 from tritonpy.scheduler.queue_policy import QueuePolicy, TimeoutAction
 
@@ -36,9 +35,7 @@ def test_an_empty_configuration_is_the_default() -> None:
         (300, True, 2000, 300),  # an override never lengthens
     ],
 )
-def test_when_a_request_expires(
-    default_us: int, override: bool, request_us: int, timeout_us: int | None
-) -> None:
+def test_when_a_request_expires(default_us: int, override: bool, request_us: int, timeout_us: int | None) -> None:
     policy = QueuePolicy(default_timeout_ns=default_us * 1000, allow_timeout_override=override)
     expected_ns = 0 if timeout_us is None else 1_000_000 + timeout_us * 1000
     assert policy.expiry_ns(request_us, now_ns=1_000_000) == expected_ns

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tests.scheduler.fakes import make_request
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.scheduler.response_order import ResponseOrder
+
+from tests.scheduler.fakes import make_request
 
 
 def reserved(count: int) -> tuple[ResponseOrder, list[InferenceRequest]]:
@@ -63,7 +65,7 @@ def test_a_request_without_a_place_is_answered_at_once() -> None:
 
 
 @given(st.lists(st.integers(1, 4), max_size=8), st.randoms(use_true_random=False))
-def test_any_schedule_of_responses_leaves_in_order(response_counts: list[int], random: object) -> None:
+def test_any_schedule_of_responses_leaves_in_order(response_counts: list[int], random: Random) -> None:
     order, requests = reserved(len(response_counts))
     expected = [
         (request, InferenceResponse(final=number == count - 1))
@@ -71,7 +73,7 @@ def test_any_schedule_of_responses_leaves_in_order(response_counts: list[int], r
         for number in range(count)
     ]
     schedule = [index for index, count in enumerate(response_counts) for _ in range(count)]
-    random.shuffle(schedule)  # type: ignore[attr-defined]
+    random.shuffle(schedule)
     sent: list[int] = [0] * len(requests)
     released = []
     for index in schedule:

@@ -90,7 +90,8 @@ return [pb_utils.InferenceResponse(tensors) for _ in requests]
     all_outputs, one = run(request_of([1]), request_of([1], requested_outputs=("Z",))).responses
     assert all_outputs is not None
     assert one is not None
-    assert [tensor.name for tensor in all_outputs.outputs] == ["Y", "Z"]
+    # Z is not in the configuration, so it is not among "all outputs".
+    assert [tensor.name for tensor in all_outputs.outputs] == ["Y"]
     assert [tensor.name for tensor in one.outputs] == ["Z"]
 
 

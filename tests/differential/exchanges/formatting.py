@@ -19,8 +19,8 @@ DOUBLES = (
     1.7976931348623157e308,
     123456789.125,
 )
-SINGLES = (0.1, 1e-8, 123456789.0, 1e38, -0.001, 16777217.0)
-NOT_NEAREST = (-1e-6, 3.4028234663852886e38)
+SINGLES = (0.1, 1e-8, 123456789.0, 16777217.0)
+NOT_NEAREST = (-1e-6, 3.4028234663852886e38, 1e38, -0.001)
 """Of these the recorded server prints digits that are as many as the shortest, but not the nearest."""
 
 SPECIAL = "[NaN,Infinity,-Infinity,-0.0,0,1e2,1E-2,-1.25e+2]"
@@ -42,7 +42,7 @@ EXCHANGES = (
         infer_json("types", Input("IN_FP32", "FP32", [len(SINGLES)], SINGLES)),
         exact_text=True,
     ),
-    Exchange("http-singles-not-nearest", infer_json("types", Input("IN_FP32", "FP32", [2], NOT_NEAREST))),
+    Exchange("http-singles-not-nearest", infer_json("types", Input("IN_FP32", "FP32", [len(NOT_NEAREST)], NOT_NEAREST))),
     Exchange("http-special-doubles", infer_text("types", types("FP64", 8, SPECIAL)), exact_text=True),
     Exchange("http-special-singles", infer_text("types", types("FP32", 8, SPECIAL)), exact_text=True),
     Exchange("http-inf-short", infer_text("types", types("FP32", 2, "[Inf,-Inf]")), exact_text=True),

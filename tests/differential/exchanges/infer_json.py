@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ..exchange import Exchange
+from ..exchange import Differs, Exchange
 from .build import Input, fp32, infer_json, infer_text, output, sixteen, strings, tensor_text
 
 BOTH = (sixteen("INPUT0", 0), sixteen("INPUT1", 100))
@@ -41,7 +41,23 @@ EXCHANGES = (
     Exchange("http-white-space", infer_text("identity", "\r\n\t " + VALID.replace(",", " ,\n ") + "\n ")),
     Exchange("http-byte-order-mark", infer_text("identity", b"\xef\xbb\xbf" + VALID.encode())),
     Exchange("http-unknown-members", infer_text("identity", VALID[:-1] + ',"surprise":{"a":[1,null]}}')),
-    Exchange("http-duplicate-member", infer_text("identity", '{"id":"first","id":"second",' + VALID[1:])),
+    Exchange(
+        "http-duplicate-member",
+        infer_text("identity", '{"id":"first","id":"second",' + VALID[1:]),
+        differs=Differs(
+            {
+                "status": 200,
+                "headers": {"content-type": "application/json"},
+                "json": {
+                    "id": "second",
+                    "model_name": "identity",
+                    "model_version": "1",
+                    "outputs": [{"name": "OUTPUT0", "datatype": "FP32", "shape": [1, 2], "data": [1.5, 2.5]}],
+                },
+            },
+            "of a member that is given twice the last one counts, as in most JSON parsers",
+        ),
+    ),
     Exchange("http-content-type-is-ignored", infer_text("identity", VALID, {"Content-Type": "text/html"})),
     Exchange(
         "http-chunked-body",

@@ -44,7 +44,6 @@ NOT_JSON = (
     ("bad-escape", '{"id":"\\q"}'),
     ("bad-unicode-escape", '{"id":"\\u12g4"}'),
     ("lone-surrogate", '{"id":"\\ud800"}'),
-    ("control-character", '{"id":"a\x01"}'),
     ("leading-zero", '{"inputs":[01]}'),
     ("plus-sign", '{"inputs":[+1]}'),
     ("hexadecimal", '{"inputs":[0x1]}'),
@@ -118,6 +117,14 @@ EXCHANGES = (
     *(Exchange(f"http-not-json-{name}", infer_text("identity", body)) for name, body in NOT_JSON),
     *(Exchange(f"http-wrong-{name}", request) for name, request in WRONG_MEMBERS),
     *(Exchange(f"http-wrong-{name}", request) for name, request in WRONG_ELEMENTS),
+    Exchange(
+        "http-not-json-control-character",
+        infer_text("identity", '{"id":"a\x01"}'),
+        loosely=Loosely(
+            r"failed to parse the request JSON buffer: Invalid (escape character|encoding) in string\. at 8",
+            "the wording changed between versions of the JSON parser that both servers use",
+        ),
+    ),
     Exchange(
         "http-wrong-data-too-short",
         changed(data=[1.0]),

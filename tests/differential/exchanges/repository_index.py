@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tritonclient.grpc import service_pb2
 
-from ..exchange import Differs, Exchange, GrpcRequest
+from ..exchange import Differs, Exchange, GrpcRequest, Json
 from .build import call, get, http_error, post
 
 INDEX = "/v2/repository/index"
@@ -25,11 +25,44 @@ def unload(model: str) -> GrpcRequest:
     return call("RepositoryModelUnload", message, service_pb2.RepositoryModelUnloadResponse)
 
 
+READY = (
+    ("add_sub", "1"),
+    ("counted", "1"),
+    ("counted", "2"),
+    ("counted", "3"),
+    *((name, "1") for name in ("errors", "grid", "ident_str", "identity", "labelled", "matrix", "no_execute")),
+    *((name, "1") for name in ("optional_in", "params", "raw_str", "repeat", "sleep")),
+    ("two_versions", "1"),
+    ("two_versions", "3"),
+    ("types", "1"),
+)
+BROKEN = {
+    "name": "broken",
+    "version": "1",
+    "state": "UNAVAILABLE",
+    "reason": "Internal: RuntimeError: this model never loads\n\nAt:\n  <path>/model.py(6): initialize\n",
+}
+BAD_CONFIG = {
+    "name": "bad_config",
+    "state": "UNAVAILABLE",
+    "reason": "Invalid argument: bad_config/config.pbtxt:2:37: 'input [ { name: \"INPUT0\" data_type: TYPE_FP33 "
+    "dims: [ 1 ] } ]': Enum type \"inference.DataType\" has no value named TYPE_FP33.",
+}
+ENTRIES: list[Json] = sorted(
+    [*({"name": name, "version": version, "state": "READY"} for name, version in READY), BROKEN, BAD_CONFIG],
+    key=lambda entry: (entry["name"], entry.get("version", "")),
+)
+TELLS_WHY = "a model whose configuration is wrong is listed with the reason, not by its name alone"
+HTTP_INDEX = Differs(
+    {"status": 200, "headers": {"content-type": "application/json"}, "json": ENTRIES}, TELLS_WHY
+)
+GRPC_INDEX = Differs({"code": "OK", "response": {"models": ENTRIES}}, TELLS_WHY)
+
 EXCHANGES = (
-    Exchange("http-index", post(INDEX)),
-    Exchange("http-index-empty-object", post(INDEX, "{}")),
+    Exchange("http-index", post(INDEX), differs=HTTP_INDEX),
+    Exchange("http-index-empty-object", post(INDEX, "{}"), differs=HTTP_INDEX),
     Exchange("http-index-ready", post(INDEX, '{"ready":true}')),
-    Exchange("http-index-not-only-ready", post(INDEX, '{"ready":false}')),
+    Exchange("http-index-not-only-ready", post(INDEX, '{"ready":false}'), differs=HTTP_INDEX),
     Exchange("http-index-of-a-repository", post("/v2/repository/any/index", '{"ready":true}')),
     Exchange(
         "http-index-ready-no-boolean",
@@ -41,7 +74,7 @@ EXCHANGES = (
     ),
     Exchange("http-index-bad-json", post(INDEX, "{ready}")),
     Exchange("http-index-get", get(INDEX)),
-    Exchange("grpc-index", index()),
+    Exchange("grpc-index", index(), differs=GRPC_INDEX),
     Exchange("grpc-index-ready", index(ready=True)),
     Exchange("grpc-index-of-a-repository", index("any")),
     Exchange("http-load-without-control", post("/v2/repository/models/identity/load")),

@@ -92,7 +92,6 @@ EXCHANGES = (
     *(Exchange(f"grpc-parameters-{name}", grpc(**values)) for name, values in GRPC_VALUES),
     Exchange("http-parameters-not-an-object", http_raw("[1]")),
     Exchange("http-parameters-themselves-null", http_raw("null")),
-    Exchange("http-parameters-duplicate", http_raw('{"a":1,"a":2}')),
     Exchange(
         "http-model-sees-id-and-outputs",
         infer_json("params", fp32(1.0), id="r7", outputs=[output("REQUEST")]),

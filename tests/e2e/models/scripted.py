@@ -1,7 +1,7 @@
 """Does what each request's COMMAND says, and reports the execution that the request was part of.
 
-COMMAND: "" nothing; "gate:<path>" write the process id to `<path>.entered` and wait until `<path>` exists; "error:<text>" answer this
-request with that error; "raise:<text>" raise; "sys_exit" and "os_exit" leave the process.
+COMMAND: "" nothing; "gate:<path>" write the process id to `<path>.entered` and wait until `<path>` exists;
+"error:<text>" answer this request with that error; "raise:<text>" raise; "sys_exit" and "os_exit" leave the process.
 REPORT: JSON with the execution's number, the instance, the process id, the start (monotonic ns), and the members of
 the batch as [request id, batch size].
 """

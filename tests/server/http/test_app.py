@@ -480,7 +480,10 @@ def test_bodies_over_the_limit(server: RunningApp) -> None:
     json_message = (
         f"request JSON size of {size} bytes exceeds the maximum allowed input size of {LIMIT_BYTES} bytes. {hint}"
     )
-    raw_message = f"Raw input has a byte_size ({size} bytes) that exceeds the maximum allowed value of {LIMIT_BYTES} bytes. {hint}"
+    raw_message = (
+        f"Raw input has a byte_size ({size} bytes) that exceeds the maximum allowed value of {LIMIT_BYTES} bytes. "
+        f"{hint}"
+    )
     inflated_message = f"Decompressed data size exceeds the maximum allowed value of {LIMIT_BYTES} bytes. {hint}"
     body = bytes(size)
     assert infer(server, body)[::2] == (400, error(json_message))

@@ -166,6 +166,14 @@ def test_stopping_gives_up_after_the_timeout(gate: Gate) -> None:
         assert read_to_end(connection).endswith(b"cancelled")
 
 
+def test_a_port_that_is_taken_between_bind_and_start() -> None:
+    with bind_socket("127.0.0.1", 0) as first, bind_socket("127.0.0.1", first.getsockname()[1]) as second:
+        first.listen()
+        listener = HttpListener(Gate(), second)
+        with pytest.raises(UnavailableError, match=rf"^Socket '127\.0\.0\.1:{listener.port}' already in use $"):
+            asyncio.run(listener.start())
+
+
 def test_a_listener_that_never_started_frees_its_port() -> None:
     bound = bind_socket("127.0.0.1", 0)
     port = bound.getsockname()[1]
