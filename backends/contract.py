@@ -56,15 +56,20 @@ class ModelSpec:
     signature: ModelSignature
     platform: str
     backend: str
+    runtime: str
     filename: str
     parameters: Mapping[str, str]
     graph_level: int
     decoupled: bool
+    has_no_scheduler: bool
 
     @property
     def model_path(self) -> Path:
         """The model file (or folder) that the configuration names."""
         return self.version_directory / self.filename
+
+
+_SCHEDULERS = ("dynamic_batching", "sequence_batching", "ensemble_scheduling")
 
 
 def model_spec(
@@ -87,10 +92,12 @@ def model_spec(
         signature=signature_from_config(config),
         platform=config.get("platform", ""),
         backend=config.get("backend", ""),
+        runtime=config.get("runtime", ""),
         filename=config.get("default_model_filename", ""),
         parameters=parameters,
         graph_level=config.get("optimization", {}).get("graph", {}).get("level", 0),
         decoupled=config.get("model_transaction_policy", {}).get("decoupled", False),
+        has_no_scheduler=not any(key in config for key in _SCHEDULERS),
     )
 
 

@@ -33,7 +33,7 @@ class ResponseOrder:
         if held is None:
             return [(request, response)]
         held.append(response)
-        return self._leaving() if request is next(iter(self._held)) else []
+        return self._leaving()
 
     def _leaving(self) -> list[Released]:
         leaving: list[Released] = []

@@ -10,7 +10,8 @@ from importlib import metadata
 from tritonpy.backends.errors import InvalidArgumentError, UnavailableError
 from tritonpy.backends.request import InferenceRequest, Reply
 from tritonpy.backends.signature import ModelSignature, TensorSpec
-from tritonpy.repository.manager import IndexEntry, ModelManager
+from tritonpy.repository.manager import ModelManager
+from tritonpy.repository.states import IndexEntry
 from tritonpy.scheduler.served_model import ServedModel
 
 LATEST_VERSION = -1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tritonpy.repository.manager import IndexEntry
+from tritonpy.repository.states import IndexEntry
 
 _HEADINGS = ("Model", "Version", "Status")
 

@@ -205,7 +205,7 @@ _FIELD_TYPE = {
 }
 
 
-_WIDEST = {"b": np.bool_, "i": np.int64, "u": np.uint64, "f": np.float64}
+_WIDEST = {kind: np.dtype(name) for kind, name in (("b", "bool"), ("i", "int64"), ("u", "uint64"), ("f", "float64"))}
 
 
 def _wire_form(datatype: Datatype, values: list[int]) -> bytes:

@@ -7,11 +7,21 @@ because the protocol answers them with status 500.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from tritonpy.backends.errors import InternalError
+from tritonpy.backends.tensor import Array
 
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A large JSON array, perhaps nested, whose elements are in arrays already: flat, one after the other."""
+
+    arrays: list[Array]
+
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | Numbers | str | int | float | bool | None"
 Value = TypeVar("Value")
 
 MAX_SIGNED = 2**63 - 1
@@ -57,6 +67,11 @@ def as_array(value: Json) -> list[Json]:
     if isinstance(value, list):
         return value
     raise InternalError(NON_ARRAY)
+
+
+def as_data(value: Json) -> list[Json] | Numbers:
+    """The elements of a tensor: an array in either form."""
+    return value if isinstance(value, Numbers) else as_array(value)
 
 
 def members(value: Json) -> dict[str, Json]:

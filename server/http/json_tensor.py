@@ -26,6 +26,7 @@ from tritonpy.server.http.json_access import (
     NON_STRING,
     NON_UNSIGNED,
     Json,
+    Numbers,
 )
 
 _UNSIGNED = (datatypes.UINT8, datatypes.UINT16, datatypes.UINT32, datatypes.UINT64)
@@ -48,7 +49,7 @@ def element_count(name: str, shape: Sequence[int]) -> int:
 
 
 def tensor_from_json(
-    name: str, datatype: Datatype, shape: tuple[int, ...], data: list[Json], limit_bytes: int
+    name: str, datatype: Datatype, shape: tuple[int, ...], data: list[Json] | Numbers, limit_bytes: int
 ) -> Tensor:
     """The tensor of `shape` with the elements of `data`, for a shape that has elements.
 
@@ -62,10 +63,10 @@ def tensor_from_json(
             f"input {name}"
         )
     if datatype is datatypes.BYTES:
-        return Tensor(name, datatype, shape, _bytes_data(flatten(data)))
+        return Tensor(name, datatype, shape, _bytes_data(data))
     count = element_count(name, shape)
     _check_size(name, count, datatype.size_bytes, limit_bytes)
-    array = _numbers(datatype, flatten(data), count)
+    array = _parsed(datatype, data, count) if isinstance(data, Numbers) else _converted(datatype, flatten(data), count)
     return Tensor.from_array(name, array.reshape(shape), datatype)
 
 
@@ -93,47 +94,64 @@ def flatten(data: list[Json]) -> list[Json]:
     raise limits.json_too_deep()
 
 
-def _bytes_data(elements: list[Json]) -> bytes:
+def _bytes_data(data: list[Json] | Numbers) -> bytes:
+    elements = [None] if isinstance(data, Numbers) else flatten(data)
     if not all(isinstance(element, str) for element in elements):
         raise InternalError(f"Unable to parse JSON bytes array: {NON_STRING}")
     return bytes_codec.encode_elements(str(element).encode("utf-8", "surrogateescape") for element in elements)
 
 
-def _numbers(datatype: Datatype, elements: list[Json], count: int) -> Array:
-    """The elements as a flat array; raises InternalError if there are not `count` of the right type."""
+def number_array(elements: list[Json]) -> Array | None:
+    """A flat array of numbers, as int64, uint64 or float64, or of booleans; None if they are something else."""
     kinds = set(map(type, elements))
-    if len(elements) == count:
-        if datatype is datatypes.BOOL and kinds == {bool}:
-            return np.array(elements, dtype=np.bool_)
-        if datatype in _SIGNED and kinds == {int} and (array := _int64(elements)) is not None:
-            return array.astype(datatype.numpy_dtype)
-        if datatype in _UNSIGNED and kinds == {int} and (array := _uint64(elements)) is not None:
-            return array.astype(datatype.numpy_dtype)
-        if datatype in (datatypes.FP32, datatypes.FP64) and kinds <= {int, float}:
-            return _floats(elements, datatype)
-    raise _mismatch(datatype, elements, count)
+    if kinds <= {bool}:
+        return np.array(elements, dtype=np.bool_)
+    if kinds == {int}:
+        return _integers(elements)
+    if kinds <= {int, float}:
+        return np.array(elements, dtype=np.float64)
+    return None
 
 
-def _floats(elements: list[Json], datatype: Datatype) -> Array:
-    with np.errstate(over="ignore"):  # what is too large for FP32 becomes infinity
-        return np.array(elements, dtype=np.float64).astype(datatype.numpy_dtype, copy=False)
-
-
-def _int64(elements: list[Json]) -> Array | None:
+def _integers(elements: list[Json]) -> Array:
     try:
         return np.array(elements, dtype=np.int64)
     except OverflowError:
-        return None
+        # Negative and very large ones together are integers for no datatype, but numbers all the same.
+        negative = min(elements) < 0  # type: ignore[type-var,operator]  # all are integers
+        return np.array(elements, dtype=np.float64 if negative else np.uint64)
 
 
-def _uint64(elements: list[Json]) -> Array | None:
-    # By way of int64 where possible: NumPy 1 lets negative numbers through to unsigned types.
-    array = _int64(elements)
-    if array is not None:
-        return array if array.min() >= 0 else None
-    if min(elements) < 0 or max(elements) > MAX_UNSIGNED:  # type: ignore[type-var,operator]  # all are integers
-        return None
-    return np.array(elements, dtype=np.uint64)
+def _converted(datatype: Datatype, elements: list[Json], count: int) -> Array:
+    """The elements as an array of `datatype`; raises InternalError if there are not `count` of the right type."""
+    if len(elements) == count:
+        array = number_array(elements)
+        narrowed = None if array is None else _narrowed(datatype, array)
+        if narrowed is not None:
+            return narrowed
+    raise _mismatch(datatype, elements, count)
+
+
+def _parsed(datatype: Datatype, numbers: Numbers, count: int) -> Array:
+    """As `_converted`, for elements that are in arrays already."""
+    parts = [_narrowed(datatype, array) for array in numbers.arrays if array.size]
+    fitting = [part for part in parts if part is not None]
+    if len(fitting) == len(parts) and sum(part.size for part in fitting) == count:
+        return np.concatenate(fitting)
+    raise _mismatch(datatype, [element for array in numbers.arrays for element in array.tolist()], count)
+
+
+def _narrowed(datatype: Datatype, array: Array) -> Array | None:
+    """A `number_array` in `datatype`, None if it holds others than that takes."""
+    kind = array.dtype.kind
+    if datatype is datatypes.BOOL:
+        return array if kind == "b" else None
+    if datatype in _SIGNED:
+        return array.astype(datatype.numpy_dtype, copy=False) if kind == "i" else None
+    if datatype in _UNSIGNED:
+        return array.astype(datatype.numpy_dtype) if kind == "u" or (kind == "i" and array.min() >= 0) else None
+    with np.errstate(over="ignore"):  # what is too large for FP32 becomes infinity
+        return array.astype(datatype.numpy_dtype, copy=False) if kind in "iuf" else None
 
 
 def _mismatch(datatype: Datatype, elements: list[Json], count: int) -> InternalError:

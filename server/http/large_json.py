@@ -12,14 +12,13 @@ import re
 import secrets
 from collections.abc import Iterator
 
-import numpy as np
 import orjson
 
 from tritonpy.backends.errors import TritonpyError
 from tritonpy.backends.tensor import Array
 from tritonpy.server.http.json_access import Json, Numbers
 from tritonpy.server.http.json_reading import read_json
-from tritonpy.server.http.json_tensor import flatten
+from tritonpy.server.http.json_tensor import flatten, number_array
 from tritonpy.server.http.limits import INLINE_JSON_BYTES, MAX_JSON_DEPTH
 from tritonpy.server.http.threads import let_others_run
 
@@ -27,7 +26,7 @@ PIECE_BYTES = 64 * 1024
 _WINDOW_BYTES = 1024 * 1024
 _KEY = b'"data"'
 _OPENING = re.compile(rb'"data"\s*:\s*(?=\[)')
-_ENDS = re.compile(rb'["{}]')
+_ENDS = (b'"', b"{", b"}")
 _SPACE = b" \t\r\n"
 
 
@@ -35,25 +34,26 @@ class _NotCut(Exception):
     """The text is not what it seemed: it has to be read as a whole."""
 
 
-def read_large_json(data: bytes) -> Json:
-    """As `read_json`, with the `data` of inputs that are large arrays of numbers (or booleans) as Numbers."""
+def read_large_json(data: bytes, size_bytes: int) -> Json:
+    """As `read_json` of the first `size_bytes`, with the `data` of inputs that are large arrays of numbers (or
+    booleans) as Numbers."""
     try:
-        return _read_in_pieces(data)
+        return _read_in_pieces(data, size_bytes)
     except (_NotCut, orjson.JSONDecodeError, TritonpyError):
-        return read_json(data)  # whatever is wrong, this is what says it properly
+        return read_json(memoryview(data)[:size_bytes])  # whatever is wrong, this is what says it properly
 
 
-def _read_in_pieces(data: bytes) -> Json:
+def _read_in_pieces(data: bytes, size_bytes: int) -> Json:
     mark = secrets.token_hex(16)
     found: dict[str, Numbers] = {}
     rest: list[bytes] = []
     position = 0
-    for start, end in _large_arrays(data):
+    for start, end in _large_arrays(data, size_bytes):
         name = f"{mark}:{len(found)}"
         found[name] = Numbers(list(_pieces(data, start, end)))
         rest += [data[position:start], b'"%b"' % name.encode()]
         position = end
-    document: Json = orjson.loads(b"".join([*rest, data[position:]]))
+    document: Json = orjson.loads(b"".join([*rest, data[position:size_bytes]]))
     _put_back(document, found)
     return document
 
@@ -69,37 +69,37 @@ def _put_back(document: Json, found: dict[str, Numbers]) -> None:
         raise _NotCut
 
 
-def _large_arrays(data: bytes) -> Iterator[tuple[int, int]]:
+def _large_arrays(data: bytes, size_bytes: int) -> Iterator[tuple[int, int]]:
     """Where `data` members with large arrays of anything but strings and objects begin and end."""
     position = 0
-    while (key := _find(data, position)) >= 0:
+    while (key := _find_key(data, position, size_bytes)) >= 0:
         opening = _OPENING.match(data, key)
         position = key + len(_KEY)
         if opening is None or data[key - 1 : key] == b"\\":  # the end of a longer string
             continue
         start = opening.end()
-        end = data.rfind(b"]", start, _end_of_numbers(data, start)) + 1
+        end = data.rfind(b"]", start, _end_of_numbers(data, start, size_bytes)) + 1
         if end - start > INLINE_JSON_BYTES:
             yield start, end
             position = end
 
 
-def _find(data: bytes, start: int) -> int:
-    for window in range(start, len(data), _WINDOW_BYTES):
-        found = data.find(_KEY, window, window + _WINDOW_BYTES + len(_KEY))
+def _find_key(data: bytes, start: int, stop: int) -> int:
+    for window in range(start, stop, _WINDOW_BYTES):
+        found = data.find(_KEY, window, min(window + _WINDOW_BYTES + len(_KEY), stop))
         if found >= 0:
             return found
         let_others_run()
     return -1
 
 
-def _end_of_numbers(data: bytes, start: int) -> int:
-    for window in range(start, len(data), PIECE_BYTES):
-        match = _ENDS.search(data, window, window + PIECE_BYTES)
-        if match is not None:
-            return match.start()
+def _end_of_numbers(data: bytes, start: int, stop: int) -> int:
+    for window in range(start, stop, _WINDOW_BYTES):
+        ends = [data.find(end, window, min(window + _WINDOW_BYTES, stop)) for end in _ENDS]
+        if max(ends) >= 0:
+            return min(end for end in ends if end >= 0)
         let_others_run()
-    return len(data)
+    return stop
 
 
 def _pieces(data: bytes, start: int, end: int) -> Iterator[Array]:
@@ -120,27 +120,9 @@ def _pieces(data: bytes, start: int, end: int) -> Iterator[Array]:
         depth += text.count(b"[") - text.count(b"]")
         if not (0 < depth <= MAX_JSON_DEPTH if cut < end else depth == 0):
             raise _NotCut
-        yield _array(flatten(orjson.loads(b"[" * opened + text + b"]" * depth)))
+        array = number_array(flatten(orjson.loads(b"[" * opened + text + b"]" * depth)))
+        if array is None:
+            raise _NotCut
+        yield array
         let_others_run()
         position = cut + 1
-
-
-def _array(elements: list[Json]) -> Array:
-    """Numbers as int64, uint64 or float64, booleans as such; raises _NotCut for anything else."""
-    kinds = set(map(type, elements))
-    if kinds <= {bool}:
-        return np.array(elements, dtype=np.bool_)
-    if kinds == {int}:
-        return _integers(elements)
-    if kinds <= {int, float}:
-        return np.array(elements, dtype=np.float64)
-    raise _NotCut
-
-
-def _integers(elements: list[Json]) -> Array:
-    try:
-        return np.array(elements, dtype=np.int64)
-    except OverflowError:
-        if min(elements) < 0:  # type: ignore[type-var,operator]  # all are integers
-            raise _NotCut from None
-        return np.array(elements, dtype=np.uint64)

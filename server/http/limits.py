@@ -29,7 +29,7 @@ KEEP_ALIVE_TIMEOUT_S = 3600
 CONNECTION_BACKLOG = 1024
 
 # Work on more than this would hold the event loop for about a millisecond, so it goes to a thread.
-INLINE_JSON_BYTES = 256 * 1024
+INLINE_JSON_BYTES = 128 * 1024
 INLINE_JSON_ELEMENTS = 16 * 1024
 INLINE_COMPRESSION_BYTES = 32 * 1024
 

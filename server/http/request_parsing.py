@@ -23,6 +23,7 @@ from tritonpy.server.http.json_access import (
     Json,
     as_array,
     as_boolean,
+    as_data,
     as_string,
     as_unsigned,
     has,
@@ -33,6 +34,7 @@ from tritonpy.server.http.json_access import (
 )
 from tritonpy.server.http.json_reading import read_json
 from tritonpy.server.http.json_tensor import element_count, tensor_from_json
+from tritonpy.server.http.large_json import read_large_json
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
@@ -95,7 +97,9 @@ def parse_request(model: ServedModel, body: bytes, json_size_bytes: int, limit_b
     if json_size_bytes > limit_bytes:
         raise limits.json_too_large(json_size_bytes, limit_bytes)
     view = memoryview(body)
-    return _parse_document(model, read_json(view[:json_size_bytes]), view[json_size_bytes:], limit_bytes)
+    large = json_size_bytes > limits.INLINE_JSON_BYTES
+    document = read_large_json(body, json_size_bytes) if large else read_json(view[:json_size_bytes])
+    return _parse_document(model, document, view[json_size_bytes:], limit_bytes)
 
 
 def _parse_raw(model: ServedModel, body: bytes, limit_bytes: int) -> ParsedRequest:
@@ -225,7 +229,7 @@ def _parse_input(
         )
     if count == 0:  # the data is not even looked at
         return Tensor(name, datatype or _refuse_datatype(model, request, name), shape, b"")
-    elements = member(entry, "data", as_array)
+    elements = member(entry, "data", as_data)
     if datatype is None:
         raise InvalidArgumentError(f"invalid datatype for input {name}")
     return tensor_from_json(name, datatype, shape, elements, limit_bytes)

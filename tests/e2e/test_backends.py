@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "onnx_process",
         'backend: "onnxruntime" parameters { key: "EXECUTION" value { string_value: "process" } }',
     )
-    write_onnx_identity(repository, "onnx_half", TensorProto.FLOAT16, ["length"])
+    write_onnx_identity(repository, "onnx_half", TensorProto.FLOAT16, ["batch", 3])
     if HAS_TORCH:
         write_torchscript(repository)
     with running_server(repository, folder) as server:
@@ -81,7 +81,7 @@ def test_onnx(client: Any, model: str) -> None:
 
 
 def test_half_precision_in_onnx(client: Any) -> None:
-    array = np.array([0.5, 65504, -1e-7], np.float16)
+    array = np.array([[0.5, 65504, -1e-7]], np.float16)
     answer = infer_one(client, "onnx_half", "INPUT", array, "FP16", "OUTPUT")
     assert answer.dtype == np.float16
     np.testing.assert_array_equal(answer, array)

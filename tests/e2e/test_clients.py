@@ -38,11 +38,12 @@ DATATYPES: dict[str, npt.DTypeLike] = {
     "FP64": np.float64,
 }
 
-BIG_SHAPE = (5 * 1024 * 1024,)
+BIG_SHAPE = (2, 5 * 512 * 1024)
 """20 MiB of FP32."""
 
 IDENTITY_CONFIG = """
 backend: "python"
+max_batch_size: 8
 input [ { name: "INPUT" data_type: TYPE_FP32 dims: [ -1 ] } ]
 output [ { name: "OUTPUT" data_type: TYPE_FP32 dims: [ -1 ] } ]
 """
@@ -70,7 +71,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write_python_model(repository, "strings", "copies", STRING_CONFIG)
     write_python_model(repository, "identity", "copies", IDENTITY_CONFIG)
     write_python_model(repository, "seen", "seen", SEEN_CONFIG)
-    write_onnx_identity(repository, "onnx_identity", TensorProto.FLOAT, ["length"])
+    write_onnx_identity(repository, "onnx_identity", TensorProto.FLOAT, ["batch", "length"])
     write_onnx_identity(repository, "onnx_strings", TensorProto.STRING, ["batch", "length"])
     with running_server(repository, folder) as server:
         yield server
@@ -261,8 +262,8 @@ def test_bytes_that_are_no_text(client: Client) -> None:
 
 
 def test_an_empty_tensor(client: Client) -> None:
-    answer = client.infer("identity", {"INPUT": np.zeros((0,), np.float32)}).as_numpy("OUTPUT")
-    assert answer.shape == (0,)
+    answer = client.infer("identity", {"INPUT": np.zeros((2, 0), np.float32)}).as_numpy("OUTPUT")
+    assert answer.shape == (2, 0)
 
 
 def test_only_requested_outputs_come(client: Client) -> None:
@@ -321,7 +322,7 @@ def infer_all_with_callbacks(client: Client, inputs: list[dict[str, npt.NDArray[
 
 @pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
 def test_compression_over_http(server: Server, algorithm: str) -> None:
-    array = np.tile(np.arange(100, dtype=np.float32), 1000)
+    array = np.tile(np.arange(100, dtype=np.float32), (1, 1000))
     with tritonclient.http.InferenceServerClient(server.http_url) as client:
         inputs = inputs_of(tritonclient.http, {"INPUT": array})
         result = client.infer(
@@ -332,7 +333,7 @@ def test_compression_over_http(server: Server, algorithm: str) -> None:
 
 @pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
 def test_compression_over_grpc(server: Server, algorithm: str) -> None:
-    array = np.tile(np.arange(100, dtype=np.float32), 1000)
+    array = np.tile(np.arange(100, dtype=np.float32), (1, 1000))
     with tritonclient.grpc.InferenceServerClient(server.grpc_url) as client:
         inputs = inputs_of(tritonclient.grpc, {"INPUT": array})
         result = client.infer("identity", inputs, compression_algorithm=algorithm)
@@ -342,8 +343,8 @@ def test_compression_over_grpc(server: Server, algorithm: str) -> None:
 @pytest.mark.parametrize("binary_input", [True, False])
 @pytest.mark.parametrize("binary_output", [True, False])
 def test_json_and_binary_tensors_over_http(server: Server, binary_input: bool, binary_output: bool) -> None:
-    array = np.array([0.1, -2.5, 3e30, 0.0], np.float32)
-    tensor = tritonclient.http.InferInput("INPUT", [4], "FP32")
+    array = np.array([[0.1, -2.5, 3e30, 0.0]], np.float32)
+    tensor = tritonclient.http.InferInput("INPUT", [1, 4], "FP32")
     tensor.set_data_from_numpy(array, binary_data=binary_input)
     output = tritonclient.http.InferRequestedOutput("OUTPUT", binary_data=binary_output)
     with tritonclient.http.InferenceServerClient(server.http_url) as client:
@@ -353,9 +354,9 @@ def test_json_and_binary_tensors_over_http(server: Server, binary_input: bool, b
 
 def test_class_labels_are_counted_from_the_largest_value(client: Client) -> None:
     output = client.module.InferRequestedOutput("OUTPUT", class_count=2)
-    array = np.array([0.25, 3.0, 1.5], np.float32)
+    array = np.array([[0.25, 3.0, 1.5], [7.0, 8.0, 9.0]], np.float32)
     answer = client.infer("identity", {"INPUT": array}, outputs=[output]).as_numpy("OUTPUT")
-    assert [each.decode() for each in answer] == ["3.000000:1", "1.500000:2"]
+    assert answer.tolist() == [[b"3.000000:1", b"1.500000:2"], [b"9.000000:2", b"8.000000:1"]]
 
 
 # The asynchronous clients.

@@ -23,6 +23,7 @@ from .server import (
     HOST,
     Answer,
     Server,
+    is_live,
     is_open,
     run_command,
     running_server,
@@ -226,6 +227,7 @@ def test_a_signal_lets_the_request_in_flight_end(repository: Path, tmp_path: Pat
         wait_until(lambda: refuses_requests(server), "new requests are refused")
         assert server.process.poll() is None
         assert not pending.done
+        assert server.metric("nv_inference_exec_count", model="good") == 0, "metrics can be read until the end"
         gate.open()
         assert pending.report().ids == ["in flight"]
         assert server.wait() == 0
@@ -233,13 +235,8 @@ def test_a_signal_lets_the_request_in_flight_end(repository: Path, tmp_path: Pat
 
 
 def refuses_requests(server: Server) -> bool:
-    """Whether a new client is turned away, on both ports, in an orderly way."""
-    document = {"inputs": [{"name": "COMMAND", "datatype": "BYTES", "shape": [1, 1], "data": [""]}]}
-    try:
-        http_refuses = server.infer("good", document).status in (404, 503)
-    except OSError:
-        http_refuses = True
-    return http_refuses and grpc_refuses(server)
+    """Whether new clients are turned away on both ports, in an orderly way."""
+    return not is_live(server) and grpc_refuses(server)
 
 
 def grpc_refuses(server: Server) -> bool:

@@ -55,7 +55,8 @@ def test_the_page_is_prometheus_text(server: Server) -> None:
 
 
 def test_every_series_of_a_model_is_there_from_the_start_at_zero(server: Server) -> None:
-    series = [each for each in server.series() if each.labels.get("model") == "untouched"]
+    load_time = "nv_model_load_duration_secs"
+    series = [each for each in server.series() if each.labels.get("model") == "untouched" and each.name != load_time]
     assert {each.name for each in series} == COUNTERS | {"nv_inference_pending_request_count"}
     assert all(each.value == 0 for each in series)
     assert all(each.labels["version"] == "1" for each in series)
@@ -63,6 +64,10 @@ def test_every_series_of_a_model_is_there_from_the_start_at_zero(server: Server)
     assert sorted(reasons) == sorted(REASONS)
     others = [each for each in series if each.name != "nv_inference_request_failure"]
     assert all(set(each.labels) == {"model", "version"} for each in others)
+
+
+def test_the_time_of_loading_is_told(server: Server) -> None:
+    assert 0 < server.metric("nv_model_load_duration_secs", model="untouched", version="1") < 60
 
 
 def test_labels_are_in_alphabetical_order_and_numbers_are_plain(server: Server) -> None:

@@ -101,15 +101,6 @@ class Simulation:
         for request in requests:
             self.at(time_ms, partial(self._enqueue, request))
 
-    def arrive_together(self, time_ms: float, *requests: InferenceRequest) -> None:
-        """Let requests arrive so close together that the scheduler is asked only after the last."""
-
-        def enqueue_all() -> None:
-            for request in requests:
-                self._enqueue(request)
-
-        self.at(time_ms, enqueue_all)
-
     def cancel(self, time_ms: float, request: InferenceRequest) -> None:
         self.at(time_ms, request.cancel)
 

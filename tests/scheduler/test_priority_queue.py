@@ -128,6 +128,28 @@ def test_delayed_requests_go_behind_their_level_but_before_the_next_and_never_ex
     assert queue.statistics(200) == QueueStatistics(waiting=3, peak=3, oldest_age_ns=200, refused=0)
 
 
+def test_the_front_is_the_oldest_request_that_is_not_delayed() -> None:
+    queue = PriorityQueue(DELAY)
+    delayed, first = make_request("delayed"), make_request("first")
+    queue.add(delayed, 0, 0)
+    queue.add(first, 0, 50)
+    queue.sweep(100)
+    delayed.cancel()
+    assert dropped(queue, 100) == []
+    first.cancel()
+    assert dropped(queue, 100) == [("first", FailureReason.CANCELED), ("delayed", FailureReason.CANCELED)]
+
+
+def test_the_age_is_that_of_the_oldest_even_where_a_younger_one_was_delayed_before() -> None:
+    queue = PriorityQueue(QueuePolicy(TimeoutAction.DELAY, 100_000, allow_timeout_override=True))
+    queue.add(make_request("old"), 0, 0)
+    queue.add(with_timeout("young", 5_000), 0, 10)
+    queue.add(make_request("live"), 0, 20)
+    queue.sweep(100_000)
+    assert ids(queue) == ["live", "young", "old"]
+    assert queue.statistics(100_000).oldest_age_ns == 100_000
+
+
 def test_a_delayed_request_can_still_be_cancelled_and_reach_its_clients_deadline() -> None:
     queue = PriorityQueue(DELAY)
     cancelled, impatient = make_request("cancelled"), make_request("impatient", deadline_ns=300)

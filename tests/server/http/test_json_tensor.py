@@ -137,7 +137,7 @@ def test_element_counts_beyond_64_bits() -> None:
         values(datatypes.FP64, [1], (2**62,))
 
 
-@given(st.lists(st.floats(width=32)))
+@given(st.lists(st.floats(width=32), min_size=1))
 def test_fp32_round_trip(numbers: list[float]) -> None:
     tensor = tensor_from_json("X", datatypes.FP32, (len(numbers),), list(numbers), 2**20)
     np.testing.assert_array_equal(tensor.array, np.array(numbers, dtype=np.float32))
