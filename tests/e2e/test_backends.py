@@ -36,7 +36,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write_onnx_double(
         repository,
         "onnx_process",
-        'backend: "onnxruntime" parameters { key: "EXECUTION" value { string_value: "process" } }',
+        """
+backend: "onnxruntime"
+instance_group [ { count: 1 kind: KIND_CPU } ]
+parameters { key: "EXECUTION" value { string_value: "process" } }
+""",
     )
     write_onnx_identity(repository, "onnx_half", TensorProto.FLOAT16, ["batch", 3])
     if HAS_TORCH:
