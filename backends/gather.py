@@ -128,9 +128,7 @@ def _join(arrays: list[Array], ragged: bool) -> Array:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def scatter(
-    batch: Batch, outputs: Mapping[str, Array], signature: ModelSignature
-) -> list[InferenceResponse | None]:
+def scatter(batch: Batch, outputs: Mapping[str, Array], signature: ModelSignature) -> list[InferenceResponse | None]:
     """The response to each request of `batch`, with those of `outputs` that it wants.
 
     `outputs` are whole, of the signature's datatypes; BYTES are object arrays of `bytes` or `str`. The requests

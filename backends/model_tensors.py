@@ -93,9 +93,7 @@ def _check_batched_shape(model_name: str, configured: TensorSpec, model: ModelTe
 def _check_shape(model_name: str, configured: TensorSpec, model: ModelTensor) -> None:
     dims = configured.backend_dims
     if model.shape and not _fits(dims, model.shape):
-        raise InvalidArgumentError(
-            f"{_expectation(model_name, model)} {len(dims)} dimensions (shape {_text(dims)})"
-        )
+        raise InvalidArgumentError(f"{_expectation(model_name, model)} {len(dims)} dimensions (shape {_text(dims)})")
 
 
 def _expectation(model_name: str, model: ModelTensor) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -131,8 +132,12 @@ class ThreadExecutor:
                 raise
 
 
+_FOLDERS = re.compile(r"/(?:[^\s/'\"():]+/)+")
+
+
 def load_error(error: BaseException) -> TritonpyError:
-    """What a failed load is reported as: the backend's own error, or one that names type and message."""
+    """What a failed load is reported as: the backend's own error, or one that names type and message, without the
+    folders of files in it."""
     if isinstance(error, TritonpyError):
         return error
-    return InternalError(f"{type(error).__name__}: {error}")
+    return InternalError(_FOLDERS.sub("", f"{type(error).__name__}: {error}"))

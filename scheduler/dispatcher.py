@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tritonpy.backends.contract import BatchResult
-from tritonpy.backends.errors import UnavailableError
+from tritonpy.backends.errors import CancelledError, UnavailableError
 from tritonpy.backends.executor import Executor, ExecutorState
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.scheduler.response_order import ResponseOrder
@@ -42,7 +42,8 @@ FinishResponse = Callable[[InferenceRequest, InferenceResponse], None]
 class Dispatcher:
     """Runs the requests of one model version on its instances. Everything happens on the event loop.
 
-    `on_drained` is called whenever the last request in flight has been answered.
+    `decoupled` is whether a request may have any number of responses instead of exactly one. `on_drained` is called
+    whenever the last request in flight has been answered.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Dispatcher:
         statistics: ModelStatistics,
         call_later: CallLater,
         *,
+        decoupled: bool = False,
         response_order: ResponseOrder | None = None,
         finish_response: FinishResponse | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
@@ -60,12 +62,14 @@ class Dispatcher:
         self._executors = executors
         self._statistics = statistics
         self._call_later = call_later
+        self._decoupled = decoupled
         self._response_order = response_order
         self._finish_response = finish_response
         self._clock_ns = clock_ns
         self._idle = deque(executor for executor in executors if executor.state is ExecutorState.IDLE)
         self._timer: Timer | None = None
         self._timer_ns = 0
+        self._answered_in_queue: set[InferenceRequest] = set()
         self.in_flight_count = 0
         self.on_drained: Callable[[], None] | None = None
         for executor in executors:
@@ -80,7 +84,7 @@ class Dispatcher:
         self._scheduler.enqueue(request, now_ns)
         self.in_flight_count += 1
         self._statistics.pending_count += 1
-        request.on_cancel = self.pump
+        request.on_cancel = functools.partial(self._cancel, request)
         self._pump(now_ns)
 
     def pump(self) -> None:
@@ -99,6 +103,15 @@ class Dispatcher:
         if not self._idle and scheduler.waiting_count and self._all_down():
             self._fail_waiting(now_ns)
         self._set_timer(scheduler.wakeup_ns(), now_ns)
+
+    def _cancel(self, request: InferenceRequest) -> None:
+        """The client of a queued request gave up. Schedulers drop it when they come across it; behind others that
+        may take long, so it is answered now, and what the scheduler says of it later is not passed on."""
+        now_ns = self._clock_ns()
+        self._pump(now_ns)
+        if request.on_cancel is not None:
+            self._drop(Dropped(request, CancelledError(""), FailureReason.CANCELED), now_ns)
+            self._answered_in_queue.add(request)
 
     def _set_timer(self, wakeup_ns: int | None, now_ns: int) -> None:
         if self._timer is not None:
@@ -126,7 +139,7 @@ class Dispatcher:
             request.on_cancel = None
             if self._response_order is not None:
                 self._response_order.reserve(request)
-        run = BatchRun(self, batch)
+        run = BatchRun(self, batch, self._decoupled)
         executor.execute(batch, run.on_response, run.on_done)
 
     def _on_state_change(self, executor: Executor) -> None:
@@ -173,9 +186,14 @@ class Dispatcher:
                 self.on_drained()
 
     def _drop(self, dropped: Dropped, now_ns: int) -> None:
+        request = dropped.request
+        if request in self._answered_in_queue:
+            self._answered_in_queue.remove(request)
+            return
+        request.on_cancel = None
         self._statistics.pending_count -= 1
-        self._statistics.record_failure(dropped.request, dropped.reason, now_ns)
-        self._reply(dropped.request, InferenceResponse(error=dropped.error))
+        self._statistics.record_failure(request, dropped.reason, now_ns)
+        self._reply(request, InferenceResponse(error=dropped.error))
 
     def _all_down(self) -> bool:
         return all(executor.state is ExecutorState.DOWN for executor in self._executors)
@@ -193,41 +211,48 @@ class BatchRun:
     """One batch on an instance: what has come back so far, and what it counts as.
 
     Responses may come one by one, before or after the batch is done (decoupled models, response senders). A
-    request is counted when both its last response and the times of its batch are known.
+    request is counted when both its last response and the times of its batch are known. The first response to a
+    request of a model that is not decoupled is its last, whatever the instance says.
     """
 
-    __slots__ = ("_batch", "_dispatcher", "_failed", "_finished", "_result")
+    __slots__ = ("_batch", "_decoupled", "_dispatcher", "_failed", "_finished", "_result")
 
-    def __init__(self, dispatcher: Dispatcher, batch: Sequence[InferenceRequest]) -> None:
+    def __init__(self, dispatcher: Dispatcher, batch: Sequence[InferenceRequest], decoupled: bool) -> None:
         self._dispatcher = dispatcher
         self._batch = batch
+        self._decoupled = decoupled
         self._result: BatchResult | None = None
         self._finished: set[int] = set()
         self._failed: set[int] = set()
 
     def on_response(self, index: int, response: InferenceResponse) -> None:
         """A response that the instance sent by itself."""
-        request = self._batch[index]
-        if index in self._finished:
-            logger.warning("model '%s' sent a response after the last one of a request", request.model_name)
-            return
-        if response.error is not None:
-            self._failed.add(index)
-        if response.final:
-            self._finished.add(index)
-            if self._result is not None:
-                self._dispatcher.record_request(request, self._result, index in self._failed)
-        self._dispatcher.deliver(request, response)
+        self._take(index, response, response.final or not self._decoupled)
 
     def on_done(self, result: BatchResult) -> None:
         """The instance has finished the batch; the responses that it returned are last ones."""
         self._result = result
         self._dispatcher.record_execution(self._batch, result)
+        for index in sorted(self._finished):
+            self._record(index, result)
         for index, response in enumerate(result.responses):
-            if index in self._finished:
-                self._dispatcher.record_request(self._batch[index], result, index in self._failed)
-            elif response is not None:
-                self._finished.add(index)
-                failed = response.error is not None or index in self._failed
-                self._dispatcher.record_request(self._batch[index], result, failed)
-                self._dispatcher.deliver(self._batch[index], response)
+            if response is not None:
+                self._take(index, response, final=True)
+
+    def _take(self, index: int, response: InferenceResponse, final: bool) -> None:
+        request = self._batch[index]
+        if index in self._finished:
+            if not response.is_empty:  # an empty one only says again that the request has ended
+                logger.warning("model '%s' sent a response after the last one of a request", request.model_name)
+            return
+        response.final = final
+        if response.error is not None:
+            self._failed.add(index)
+        if final:
+            self._finished.add(index)
+            if self._result is not None:
+                self._record(index, self._result)
+        self._dispatcher.deliver(request, response)
+
+    def _record(self, index: int, result: BatchResult) -> None:
+        self._dispatcher.record_request(self._batch[index], result, index in self._failed)

@@ -11,7 +11,7 @@ from tritonpy.backends.executor import Executor
 from tritonpy.backends.request import InferenceRequest, InferenceResponse, Reply
 from tritonpy.backends.signature import ModelSignature
 from tritonpy.protos.generated import model_config_pb2
-from tritonpy.scheduler.admission import Admission, carry_over
+from tritonpy.scheduler.admission import Admission, carry_over, fits
 from tritonpy.scheduler.dispatcher import Dispatcher, FinishResponse
 from tritonpy.scheduler.make import make_response_order, make_scheduler
 from tritonpy.scheduler.statistics import ModelStatistics
@@ -53,6 +53,7 @@ class ServedModel:
             executors,
             self.statistics,
             (loop or asyncio.get_running_loop()).call_later,
+            decoupled=self.decoupled,
             response_order=make_response_order(config),
             finish_response=output_reshaper(signature),
         )
@@ -105,10 +106,8 @@ def output_reshaper(signature: ModelSignature) -> FinishResponse | None:
     def finish(_: InferenceRequest, response: InferenceResponse) -> None:
         for position, tensor in enumerate(response.outputs):
             spec = reshaped.get(tensor.name)
-            if spec is None or len(tensor.shape) != batch_rank + len(spec.backend_dims):
-                continue
-            batch_dims, dims = tensor.shape[:batch_rank], tensor.shape[batch_rank:]
-            shape = batch_dims + carry_over(dims, spec.backend_dims, spec.dims)
-            response.outputs[position] = tensor.with_shape(shape)
+            if spec is not None and fits(dims := tensor.shape[batch_rank:], spec.backend_dims):
+                shape = tensor.shape[:batch_rank] + carry_over(dims, spec.backend_dims, spec.dims)
+                response.outputs[position] = tensor.with_shape(shape)
 
     return finish

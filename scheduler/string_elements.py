@@ -12,9 +12,8 @@ from tritonpy.protos import bytes_codec
 MAX_CHECKED_ON_LOOP = 4096
 
 
-def check_string_elements(request: InferenceRequest, tensor: Tensor, model_name: str) -> None:
-    """Raise InvalidArgumentError, with Triton's texts, if the elements do not fit the shape."""
-    expected = tensor.element_count
+def check_string_elements(request: InferenceRequest, tensor: Tensor, expected: int, model_name: str) -> None:
+    """Raise InvalidArgumentError, with Triton's texts, if there are not exactly `expected` elements."""
     try:
         bytes_codec.check_elements(tensor.buffer, expected)
     except bytes_codec.IncompleteElement as error:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from starlette.types import Receive
 from tritonpy.backends.errors import TritonpyError
+from tritonpy.server.http.limits import INLINE_COPY_BYTES
+from tritonpy.server.http.threads import run_if_large
 
 
 class DisconnectedError(Exception):
@@ -39,4 +41,6 @@ async def read_body(receive: Receive, declared_size: str, limit: BodyLimit) -> b
         size_bytes += len(chunk)
         if size_bytes > limit.size_bytes:
             raise limit.error(size_bytes)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if len(chunks) == 1:
+        return chunks[0]
+    return await run_if_large(size_bytes > INLINE_COPY_BYTES, b"".join, chunks)

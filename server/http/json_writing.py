@@ -7,15 +7,15 @@ for 1e-6 <= |x| < 1e21, else `1e21`, `9.99e-9`. NaN and the infinities are liter
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import orjson
 from tritonpy.backends.tensor import Array
 from tritonpy.protos.bytes_codec import Buffer
+from tritonpy.server.http.limits import INLINE_JSON_ELEMENTS
+from tritonpy.server.http.threads import let_others_run
 
 _SHORT_ESCAPES = {
     b'"': b'\\"',
@@ -31,6 +31,7 @@ _ESCAPED = re.compile(rb'["\\\x00-\x1f]')
 
 # orjson writes another format for magnitudes in between and above (and null for what is not finite).
 _SMALL, _MEDIUM, _LARGE = 1e-6, 1e-5, 1e15
+_LITERALS = {"nan": b"NaN", "inf": b"Infinity", "-inf": b"-Infinity"}
 _POSITIONAL_EXPONENTS = range(-6, 21)
 
 
@@ -44,21 +45,12 @@ def string(text: str | Buffer) -> bytes:
 
 def floating(number: float) -> bytes:
     """A JSON number with a fraction or an exponent, or one of the literals NaN, Infinity, -Infinity."""
-    if math.isnan(number):
-        return b"NaN"
-    if math.isinf(number):
-        return b"Infinity" if number > 0 else b"-Infinity"
-    sign = b"-" if math.copysign(1, number) < 0 else b""
-    return sign + _positive(abs(number)).encode()
-
-
-def _positive(number: float) -> str:
-    if number == 0:
-        return "0.0"
-    decimal = Decimal(repr(number)).as_tuple()
-    assert isinstance(decimal.exponent, int)
-    digits = "".join(map(str, decimal.digits))
-    return _format(digits.rstrip("0"), decimal.exponent + len(digits) - 1)
+    mantissa, marker, exponent = repr(number).partition("e")
+    if not marker:  # Python's form without exponent is the same, but for the literals
+        return _LITERALS.get(mantissa) or mantissa.encode()
+    sign = "-" if number < 0 else ""
+    digits = mantissa.lstrip("-").replace(".", "")
+    return f"{sign}{_format(digits, int(exponent))}".encode()
 
 
 def _format(digits: str, exponent: int) -> str:
@@ -70,9 +62,31 @@ def _format(digits: str, exponent: int) -> str:
     return digits[: exponent + 1].ljust(exponent + 1, "0") + "." + (digits[exponent + 1 :] or "0")
 
 
-def number_list(array: Array) -> bytes:
-    """A flat JSON array of the elements of a bool, integer or float32/64 array of any shape."""
+def number_list(array: Array) -> Iterator[bytes]:
+    """A flat JSON array of the elements of a bool, integer or float32/64 array of any shape, in pieces.
+
+    A large one (see `limits`) is written in steps: run through it on a thread.
+    """
     flat = np.ascontiguousarray(array).reshape(-1)
+    return _list(flat.size, lambda start, end: _numbers(flat[start:end])[1:-1])
+
+
+def string_list(elements: Sequence[Buffer]) -> Iterator[bytes]:
+    """A JSON array of strings, as `number_list`."""
+    return _list(len(elements), lambda start, end: _strings(elements[start:end]))
+
+
+def _list(count: int, write: Callable[[int, int], bytes]) -> Iterator[bytes]:
+    yield b"["
+    for start in range(0, count, INLINE_JSON_ELEMENTS):
+        if start:
+            let_others_run()
+            yield b","
+        yield write(start, start + INLINE_JSON_ELEMENTS)
+    yield b"]"
+
+
+def _numbers(flat: Array) -> bytes:
     if flat.dtype.kind == "f":
         return _float_list(flat.astype(np.float64, copy=False))
     return orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -85,14 +99,16 @@ def _float_list(numbers: Array) -> bytes:
     if same.all():
         return text
     parts = text[1:-1].split(b",")
-    for index in np.flatnonzero(~same).tolist():
-        parts[index] = floating(float(numbers[index]))
+    different = np.flatnonzero(~same)
+    for index, number in zip(different.tolist(), numbers[different].tolist(), strict=True):
+        parts[index] = floating(number)
     return b"[" + b",".join(parts) + b"]"
 
 
-def string_list(elements: Iterable[Buffer]) -> bytes:
-    """A JSON array of strings."""
-    return b"[" + b",".join(map(string, elements)) + b"]"
+def _strings(elements: Sequence[Buffer]) -> bytes:
+    if _ESCAPED.search(b"".join(elements)):
+        return b",".join(map(string, elements))
+    return b'"%b"' % b'","'.join(elements)
 
 
 def value(document: object) -> bytes:

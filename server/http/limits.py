@@ -28,10 +28,12 @@ MAX_HEAD_SIZE_BYTES = 64 * 1024
 KEEP_ALIVE_TIMEOUT_S = 3600
 CONNECTION_BACKLOG = 1024
 
-# Work on more than this would hold the event loop for about a millisecond, so it goes to a thread.
+# Work on more than this would hold the event loop for about a millisecond, so it goes to a thread, where it is done
+# in steps of that size (a thread that does not pause holds the interpreter lock, and so the loop, all the same).
 INLINE_JSON_BYTES = 128 * 1024
-INLINE_JSON_ELEMENTS = 16 * 1024
+INLINE_JSON_ELEMENTS = 4 * 1024
 INLINE_COMPRESSION_BYTES = 32 * 1024
+INLINE_COPY_BYTES = 1024 * 1024
 
 _HINT = "Use --http-max-input-size to increase the limit."
 

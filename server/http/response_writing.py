@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 from tritonpy.backends.errors import InternalError, InvalidArgumentError
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
@@ -26,18 +26,21 @@ def write_response(
     InvalidArgumentError for an FP16 or BF16 output that is not wanted as binary data, InternalError if the model's
     output does not have the size that its shape asks for.
     """
-    entries: list[bytes] = []
+    texts: list[bytes] = [_head(request, response)]
     blobs: list[Buffer] = []
-    for tensor in response.outputs:
-        if not request.wants(tensor.name):
-            continue
-        if forms.is_binary(tensor.name):
-            entries.append(_entry(tensor, b'"parameters":{"binary_data_size":%d}' % tensor.size_bytes))
+    wanted = [tensor for tensor in response.outputs if request.wants(tensor.name)]
+    for number, tensor in enumerate(wanted):
+        texts.append(_entry_head(tensor, first=number == 0))
+        if not forms.is_binary(tensor.name):
+            texts.append(b'"data":')
+            texts.extend(json_data(tensor))
+        else:
+            texts.append(b'"parameters":{"binary_data_size":%d}' % tensor.size_bytes)
             if tensor.size_bytes:
                 blobs.append(tensor.buffer)
-        else:
-            entries.append(_entry(tensor, b'"data":' + json_data(tensor)))
-    document = _document(request, response, entries)
+        texts.append(b"}")
+    texts.append(b"]}")
+    document = b"".join(texts)  # the one copy of a large text
     return _compressed(_headers(len(document), bool(blobs)), (document, *blobs), encoding)
 
 
@@ -54,35 +57,35 @@ def _compressed(headers: Headers, chunks: Sequence[Buffer], encoding: Encoding) 
     return Answer(200, headers, (compress(chunks, encoding),))
 
 
-def _document(request: InferenceRequest, response: InferenceResponse, entries: Iterable[bytes]) -> bytes:
+def _head(request: InferenceRequest, response: InferenceResponse) -> bytes:
+    """The document up to its first output."""
     members = [b'"id":' + json_writing.string(request.id)] if request.id else []
     members.append(b'"model_name":' + json_writing.string(request.model_name))
     members.append(b'"model_version":"%d"' % request.model_version)
     if response.parameters:
         members.append(b'"parameters":' + json_writing.value(response.parameters))
-    members.append(b'"outputs":[' + b",".join(entries) + b"]")
-    return b"{" + b",".join(members) + b"}"
+    return b'{%b,"outputs":[' % b",".join(members)
 
 
-def _entry(tensor: Tensor, data: bytes) -> bytes:
-    shape = b",".join(b"%d" % dim for dim in tensor.shape)
-    return b'{"name":%b,"datatype":"%b","shape":[%b],%b}' % (
+def _entry_head(tensor: Tensor, first: bool) -> bytes:
+    """The entry of an output up to its last member."""
+    return b'%b{"name":%b,"datatype":"%b","shape":[%b],' % (
+        b"" if first else b",",
         json_writing.string(tensor.name),
         tensor.datatype.wire_name.encode(),
-        shape,
-        data,
+        b",".join(b"%d" % dim for dim in tensor.shape),
     )
 
 
-def json_data(tensor: Tensor) -> bytes:
-    """The elements of a tensor as a flat JSON array."""
+def json_data(tensor: Tensor) -> Iterator[bytes]:
+    """The elements of a tensor as a flat JSON array, in pieces."""
     if tensor.datatype in _NOT_IN_JSON:
         raise InvalidArgumentError(
             f"sending {tensor.datatype.wire_name} data via JSON is not supported. Please use the binary data format "
             "for output"
         )
     if not tensor.element_count:
-        return b"[]"
+        return iter((b"[]",))
     try:
         if tensor.datatype is datatypes.BYTES:
             return json_writing.string_list(bytes_codec.decode_elements(tensor.buffer, tensor.element_count))

@@ -1,12 +1,30 @@
-"""Shows the servers' logs with a test that fails."""
+"""Fixtures over a test module's `server`; shows the servers' logs with a test that fails."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+import tritonclient.grpc as triton
 
-from .server import started
+from .scripted import Models, ScriptedModel
+from .server import Server, started
+
+
+@pytest.fixture(scope="module")
+def grpc_client(server: Server) -> Iterator[triton.InferenceServerClient]:
+    """A client of the module's server."""
+    with triton.InferenceServerClient(server.grpc_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def model(
+    server: Server, grpc_client: triton.InferenceServerClient, tmp_path_factory: pytest.TempPathFactory
+) -> Models:
+    """Gives the client's side of a scripted model of the module's server."""
+    gates = tmp_path_factory.mktemp("gates")
+    return lambda name: ScriptedModel(server, grpc_client, name, gates)
 
 
 @pytest.hookimpl(wrapper=True)

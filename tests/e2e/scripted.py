@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +25,9 @@ from .repository import write_python_model
 from .server import Server, wait_until
 
 ANSWER_TIMEOUT_S = 30.0
+MS = 1_000_000
+"""Nanoseconds in a millisecond."""
+
 _gate_numbers = itertools.count()
 
 
@@ -196,6 +199,10 @@ class ScriptedModel:
                 gate.open()
         for _, pending in occupied:
             pending.report()
+
+
+Models = Callable[[str], ScriptedModel]
+"""Gives the model of that name."""
 
 
 def batches(pendings: Sequence[Pending]) -> list[list[str]]:

@@ -10,14 +10,13 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-import tritonclient.grpc as triton
 from onnx import TensorProto
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
 from .bad_requests import ADD_SUB_INPUTS, GRPC_CASES, HTTP_CASES, INPUT_LIMIT_BYTES, grpc_input, json_request
 from .repository import ADD_SUB_CONFIG, write_onnx_identity, write_python_model
-from .scripted import ScriptedModel, batches, write_scripted_model
+from .scripted import Models, batches, write_scripted_model
 from .server import Server, running_server
 
 IDENTITY_CONFIG = """
@@ -57,12 +56,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     with running_server(repository, folder, f"--http-max-input-size={INPUT_LIMIT_BYTES}") as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[triton.InferenceServerClient]:
-    with triton.InferenceServerClient(server.grpc_url) as client:
-        yield client
 
 
 @pytest.fixture(autouse=True)
@@ -162,10 +155,8 @@ def string_request(model: str, data: bytes) -> bytes:
     return encoded
 
 
-def test_refused_requests_leave_those_in_the_queue_alone(
-    server: Server, client: triton.InferenceServerClient, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    scripted = ScriptedModel(server, client, "scripted", tmp_path_factory.mktemp("gates"))
+def test_refused_requests_leave_those_in_the_queue_alone(model: Models) -> None:
+    scripted = model("scripted")
     with scripted.busy():
         good1 = scripted.queue("good1")
         with pytest.raises(InferenceServerException, match="unexpected shape for input 'COMMAND'"):

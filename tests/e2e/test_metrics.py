@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
-import tritonclient.grpc as triton
 
-from .scripted import ScriptedModel, write_scripted_model
+from .scripted import Models, write_scripted_model
 from .server import Server, http_request, running_server
 
 COUNTERS = {
@@ -35,12 +33,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         write_scripted_model(folder / "models", name, REJECTING if name == "failing" else "dynamic_batching { }")
     with running_server(folder / "models", folder) as server:
         yield server
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[triton.InferenceServerClient]:
-    with triton.InferenceServerClient(server.grpc_url) as client:
-        yield client
 
 
 def test_the_page_is_prometheus_text(server: Server) -> None:
@@ -75,8 +67,8 @@ def test_labels_are_in_alphabetical_order_and_numbers_are_plain(server: Server) 
     assert re.search(pattern, server.metrics_text(), re.MULTILINE)
 
 
-def test_counters_after_known_requests(server: Server, client: triton.InferenceServerClient, tmp_path: Path) -> None:
-    counted = ScriptedModel(server, client, "counted", tmp_path)
+def test_counters_after_known_requests(server: Server, model: Models) -> None:
+    counted = model("counted")
     counted.run("r1", size=3)
     counted.run("r2", size=1)
     with counted.busy():
@@ -103,10 +95,8 @@ def check_durations(server: Server, model: str) -> None:
     assert server.metric("nv_inference_compute_infer_duration_us", model=model) > 0
 
 
-def test_the_pending_gauge_counts_who_waits(
-    server: Server, client: triton.InferenceServerClient, tmp_path: Path
-) -> None:
-    waiting = ScriptedModel(server, client, "waiting", tmp_path)
+def test_the_pending_gauge_counts_who_waits(server: Server, model: Models) -> None:
+    waiting = model("waiting")
     with waiting.busy():
         assert server.pending_count("waiting") == 0, "the one that is executed does not wait"
         queued = waiting.queue_all("r1 r2 r3")
@@ -116,8 +106,8 @@ def test_the_pending_gauge_counts_who_waits(
     assert server.pending_count("waiting") == 0
 
 
-def test_failures_are_counted_by_reason(server: Server, client: triton.InferenceServerClient, tmp_path: Path) -> None:
-    failing = ScriptedModel(server, client, "failing", tmp_path)
+def test_failures_are_counted_by_reason(server: Server, model: Models) -> None:
+    failing = model("failing")
     failing.send("raising", "raise:no").error()
     failing.send("error", "error:no").error()
     with failing.busy():
@@ -130,10 +120,8 @@ def test_failures_are_counted_by_reason(server: Server, client: triton.Inference
     assert server.metric("nv_inference_request_success", model="failing") == 1
 
 
-def test_a_crash_of_the_worker_is_a_failure_of_the_backend(
-    server: Server, client: triton.InferenceServerClient, tmp_path: Path
-) -> None:
-    failing = ScriptedModel(server, client, "failing", tmp_path)
+def test_a_crash_of_the_worker_is_a_failure_of_the_backend(server: Server, model: Models) -> None:
+    failing = model("failing")
     before = server.metric("nv_inference_request_failure", model="failing", reason="BACKEND")
     failing.send("leaver", "os_exit").error()
     assert server.metric("nv_inference_request_failure", model="failing", reason="BACKEND") == before + 1
@@ -145,9 +133,9 @@ def test_memory_and_processors(server: Server) -> None:
     assert 0 <= server.metric("nv_cpu_utilization") <= 1
 
 
-def test_counters_never_fall(server: Server, client: triton.InferenceServerClient, tmp_path: Path) -> None:
+def test_counters_never_fall(server: Server, model: Models) -> None:
     before = counter_values(server)
-    ScriptedModel(server, client, "counted", tmp_path).run()
+    model("counted").run()
     after = counter_values(server)
     assert before.keys() == after.keys()
     assert all(after[series] >= before[series] for series in before)

@@ -12,7 +12,7 @@ import pytest
 import tritonclient.grpc as triton
 
 from .repository import write_onnx_double, write_python_model
-from .scripted import ScriptedModel, write_scripted_model
+from .scripted import Models, write_scripted_model
 from .server import Server, running_server
 
 SLEEPER_CONFIG = """
@@ -42,12 +42,6 @@ instance_group [ { count: 2 kind: KIND_CPU } ]
         yield server
 
 
-@pytest.fixture(scope="module")
-def scripted(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedModel]:
-    with triton.InferenceServerClient(server.grpc_url) as client:
-        yield ScriptedModel(server, client, "two_instances", tmp_path_factory.mktemp("gates"))
-
-
 def test_two_requests_take_as_long_as_one(server: Server) -> None:
     """The model sleeps 100 ms: one instance would need 200 ms. The best of three says what the server can do."""
     durations_s = [duration_of_two_requests_s(server) for _ in range(3)]
@@ -69,7 +63,8 @@ def duration_of_two_requests_s(server: Server) -> float:
     return time.monotonic() - start_s
 
 
-def test_both_instances_are_busy_at_the_same_time_and_the_third_request_waits(scripted: ScriptedModel) -> None:
+def test_both_instances_are_busy_at_the_same_time_and_the_third_request_waits(model: Models) -> None:
+    scripted = model("two_instances")
     with scripted.busy(instance_count=2) as running:
         third = scripted.queue("third")
         assert not any(pending.done for pending in running)

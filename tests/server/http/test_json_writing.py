@@ -14,6 +14,14 @@ from hypothesis.extra import numpy as st_numpy
 from tritonpy.server.http import json_writing
 
 
+def number_text(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bytes:
+    return b"".join(json_writing.number_list(array))
+
+
+def string_text(elements: list[bytes]) -> bytes:
+    return b"".join(json_writing.string_list(elements))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -33,16 +41,14 @@ def test_strings(text: str | bytes | memoryview, expected: bytes) -> None:
 
 def test_fp64_as_on_the_real_server() -> None:
     numbers = np.array([1e-5, 1e-6, 1e-7, 1e5, 1e20, 1e21, -0.0, 1 / 3, 1e16])
-    assert json_writing.number_list(numbers) == (
+    assert number_text(numbers) == (
         b"[0.00001,0.000001,1e-7,100000.0,100000000000000000000.0,1e21,-0.0,0.3333333333333333,10000000000000000.0]"
     )
 
 
 def test_fp32_as_on_the_real_server() -> None:
     numbers = np.array([0.1, 1e-8, 123456789, np.inf, -np.inf, np.nan], dtype=np.float32)
-    assert json_writing.number_list(numbers) == (
-        b"[0.10000000149011612,9.99999993922529e-9,123456792.0,Infinity,-Infinity,NaN]"
-    )
+    assert number_text(numbers) == (b"[0.10000000149011612,9.99999993922529e-9,123456792.0,Infinity,-Infinity,NaN]")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +63,7 @@ def test_fp32_as_on_the_real_server() -> None:
     ],
 )
 def test_other_arrays(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], expected: bytes) -> None:
-    assert json_writing.number_list(array) == expected
+    assert number_text(array) == expected
 
 
 NUMBER = re.compile(r"-?(\d+\.\d+|\d(\.\d+)?e-?[1-9]\d*)")
@@ -75,7 +81,16 @@ def test_floats_keep_their_value_and_the_format(number: float) -> None:
 @given(st_numpy.arrays(np.float64, st.integers(0, 8), elements=st.floats()))
 def test_lists_are_written_element_by_element(numbers: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
     expected = b",".join(json_writing.floating(float(number)) for number in numbers)
-    assert json_writing.number_list(numbers) == b"[" + expected + b"]"
+    assert number_text(numbers) == b"[" + expected + b"]"
+
+
+def test_long_lists_are_written_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[None] = []
+    monkeypatch.setattr(json_writing, "INLINE_JSON_ELEMENTS", 3)
+    monkeypatch.setattr(json_writing, "let_others_run", lambda: pauses.append(None))
+    assert number_text(np.arange(7)) == b"[0,1,2,3,4,5,6]"
+    assert string_text([b"a", b"b", b"c", b"d"]) == b'["a","b","c","d"]'
+    assert len(pauses) == 3
 
 
 def test_documents() -> None:
@@ -87,5 +102,5 @@ def test_documents() -> None:
 
 @given(st.lists(st.binary()))
 def test_string_lists_keep_every_byte(elements: list[bytes]) -> None:
-    text = json_writing.string_list(elements).decode("utf-8", "surrogateescape")
+    text = string_text(elements).decode("utf-8", "surrogateescape")
     assert [item.encode("utf-8", "surrogateescape") for item in json.loads(text)] == elements
