@@ -5,7 +5,6 @@ The rules and texts are those that Triton's backends share.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -39,7 +38,8 @@ def check_count(model_name: str, kind: str, configured: int, provided: int) -> N
     """Raise unless as many tensors of `kind` ("input", "output") are configured as the model has."""
     if configured != provided:
         raise InvalidArgumentError(
-            f"unable to load model '{model_name}', configuration expects {configured} {kind}s, model provides {provided}"
+            f"unable to load model '{model_name}', configuration expects {configured} {kind}s, model provides "
+            f"{provided}"
         )
 
 
@@ -125,26 +125,31 @@ def complete_from_tensors(
     spec: ModelSpec,
     inputs: Sequence[ModelTensor],
     outputs: Sequence[ModelTensor],
+    can_batch: bool,
     batch_limit: int | None = None,
 ) -> Completion:
     """The configuration of a model with these tensors; only the side that the configuration leaves out is given.
 
-    A model supports batching if the first dimension of every tensor is variable, up to `batch_limit` if that is
-    known. Without a limit, `max_batch_size` becomes the server's `default-max-batch-size`. Raises InternalError if
-    the configuration asks for batching and the model does not support it.
+    If the model can batch, `max_batch_size` becomes `batch_limit` or, when there is no limit, the setting
+    `default-max-batch-size`. Raises InternalError if the configuration asks for batching and the model cannot.
     """
-    max_batch_size = _max_batch_size(spec, [*inputs, *outputs], batch_limit)
+    max_batch_size = _max_batch_size(spec, can_batch, batch_limit)
     return Completion(
         max_batch_size=max_batch_size,
         inputs=None if spec.signature.inputs else _tensor_specs(inputs, max_batch_size),
         outputs=None if spec.signature.outputs else _tensor_specs(outputs, max_batch_size),
-        dynamic_batching=max_batch_size > 1 and not _has_scheduler(spec),
+        dynamic_batching=max_batch_size > 1 and spec.has_no_scheduler,
     )
 
 
-def _max_batch_size(spec: ModelSpec, tensors: Iterable[ModelTensor], batch_limit: int | None) -> int:
+def all_first_dims_vary(tensors: Iterable[ModelTensor]) -> bool:
+    """Whether the first dimension of every tensor may have any size: what Triton takes for support of batching."""
+    return all(tensor.shape[:1] == (-1,) for tensor in tensors if not tensor.optional)
+
+
+def _max_batch_size(spec: ModelSpec, can_batch: bool, batch_limit: int | None) -> int:
     configured = spec.signature.max_batch_size
-    if all(tensor.shape[:1] == (-1,) for tensor in tensors if not tensor.optional):
+    if can_batch:
         default = integer_parameter(spec.backend_config, "default-max-batch-size", DEFAULT_MAX_BATCH_SIZE)
         return configured or (default if batch_limit is None else batch_limit)
     if configured:
@@ -153,11 +158,6 @@ def _max_batch_size(spec: ModelSpec, tensors: Iterable[ModelTensor], batch_limit
             "is specified"
         )
     return 0
-
-
-def _has_scheduler(spec: ModelSpec) -> bool:
-    config = json.loads(spec.config_json)
-    return any(scheduler in config for scheduler in ("dynamic_batching", "sequence_batching", "ensemble_scheduling"))
 
 
 def _tensor_specs(tensors: Iterable[ModelTensor], max_batch_size: int) -> tuple[TensorSpec, ...]:

@@ -2,7 +2,7 @@
 
     submit -> scheduler.enqueue -> pump -> executor.execute -> BatchRun -> reply
 
-It alone asks the clock and sets timers; which requests run together is the scheduler's business.
+It alone sets timers; which requests run together is the scheduler's business.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from tritonpy.backends.contract import BatchResult
 from tritonpy.backends.errors import CancelledError, UnavailableError
 from tritonpy.backends.executor import Executor, ExecutorState
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
+from tritonpy.scheduler.batch_run import BatchRun
 from tritonpy.scheduler.response_order import ResponseOrder
 from tritonpy.scheduler.scheduler import Dropped, QueueStatistics, Scheduler
 from tritonpy.scheduler.statistics import FailureReason, ModelStatistics
 
 NS_PER_S = 1_000_000_000
-NS_PER_MS = 1_000_000
 
 logger = logging.getLogger(__name__)
 
@@ -110,8 +109,8 @@ class Dispatcher:
         now_ns = self._clock_ns()
         self._pump(now_ns)
         if request.on_cancel is not None:
-            self._drop(Dropped(request, CancelledError(""), FailureReason.CANCELED), now_ns)
             self._answered_in_queue.add(request)
+            self._fail(Dropped(request, CancelledError(""), FailureReason.CANCELED), now_ns)
 
     def _set_timer(self, wakeup_ns: int | None, now_ns: int) -> None:
         if self._timer is not None:
@@ -139,7 +138,7 @@ class Dispatcher:
             request.on_cancel = None
             if self._response_order is not None:
                 self._response_order.reserve(request)
-        run = BatchRun(self, batch, self._decoupled)
+        run = BatchRun(batch, self._decoupled, self._statistics, self._clock_ns, self._deliver)
         executor.execute(batch, run.on_response, run.on_done)
 
     def _on_state_change(self, executor: Executor) -> None:
@@ -150,22 +149,9 @@ class Dispatcher:
             self._idle.remove(executor)
         self.pump()
 
-    def record_execution(self, batch: Sequence[InferenceRequest], result: BatchResult) -> None:
-        """Count a batch that an instance has finished."""
-        batch_size = sum(request.batch_size for request in batch)
-        self._statistics.record_execution(batch_size, result, time.time_ns() // NS_PER_MS)
-
-    def record_request(self, request: InferenceRequest, result: BatchResult, failed: bool) -> None:
-        """Count a request that has had its last response."""
-        now_ns = self._clock_ns()
-        if failed:
-            self._statistics.record_failure(request, FailureReason.BACKEND, now_ns)
-        else:
-            self._statistics.record_success(request, result, now_ns)
-
     # Responses go out.
 
-    def deliver(self, request: InferenceRequest, response: InferenceResponse) -> None:
+    def _deliver(self, request: InferenceRequest, response: InferenceResponse) -> None:
         """Answer `request`, or hold the response back until those before it have left."""
         if self._finish_response is not None and response.outputs:
             self._finish_response(request, response)
@@ -186,10 +172,13 @@ class Dispatcher:
                 self.on_drained()
 
     def _drop(self, dropped: Dropped, now_ns: int) -> None:
+        if dropped.request in self._answered_in_queue:
+            self._answered_in_queue.remove(dropped.request)
+        else:
+            self._fail(dropped, now_ns)
+
+    def _fail(self, dropped: Dropped, now_ns: int) -> None:
         request = dropped.request
-        if request in self._answered_in_queue:
-            self._answered_in_queue.remove(request)
-            return
         request.on_cancel = None
         self._statistics.pending_count -= 1
         self._statistics.record_failure(request, dropped.reason, now_ns)
@@ -205,54 +194,3 @@ class Dispatcher:
                 "a failure. The server keeps trying; ask again later."
             )
             self._drop(Dropped(request, error, FailureReason.OTHER), now_ns)
-
-
-class BatchRun:
-    """One batch on an instance: what has come back so far, and what it counts as.
-
-    Responses may come one by one, before or after the batch is done (decoupled models, response senders). A
-    request is counted when both its last response and the times of its batch are known. The first response to a
-    request of a model that is not decoupled is its last, whatever the instance says.
-    """
-
-    __slots__ = ("_batch", "_decoupled", "_dispatcher", "_failed", "_finished", "_result")
-
-    def __init__(self, dispatcher: Dispatcher, batch: Sequence[InferenceRequest], decoupled: bool) -> None:
-        self._dispatcher = dispatcher
-        self._batch = batch
-        self._decoupled = decoupled
-        self._result: BatchResult | None = None
-        self._finished: set[int] = set()
-        self._failed: set[int] = set()
-
-    def on_response(self, index: int, response: InferenceResponse) -> None:
-        """A response that the instance sent by itself."""
-        self._take(index, response, response.final or not self._decoupled)
-
-    def on_done(self, result: BatchResult) -> None:
-        """The instance has finished the batch; the responses that it returned are last ones."""
-        self._result = result
-        self._dispatcher.record_execution(self._batch, result)
-        for index in sorted(self._finished):
-            self._record(index, result)
-        for index, response in enumerate(result.responses):
-            if response is not None:
-                self._take(index, response, final=True)
-
-    def _take(self, index: int, response: InferenceResponse, final: bool) -> None:
-        request = self._batch[index]
-        if index in self._finished:
-            if not response.is_empty:  # an empty one only says again that the request has ended
-                logger.warning("model '%s' sent a response after the last one of a request", request.model_name)
-            return
-        response.final = final
-        if response.error is not None:
-            self._failed.add(index)
-        if final:
-            self._finished.add(index)
-            if self._result is not None:
-                self._record(index, self._result)
-        self._dispatcher.deliver(request, response)
-
-    def _record(self, index: int, result: BatchResult) -> None:
-        self._dispatcher.record_request(self._batch[index], result, index in self._failed)

@@ -16,6 +16,7 @@ from tritonpy.scheduler.served_model import ServedModel
 
 LATEST_VERSION = -1
 _LARGEST_VERSION = 2**63 - 1
+_LONGEST_VERSION = 1000
 _LEADING_INTEGER = re.compile(r"\s*([+-]?[0-9]+)")
 
 # In the order of the real server; perf_analyzer looks for `statistics`. Extensions that are not here yet are left
@@ -68,7 +69,8 @@ def parse_version(text: str) -> int:
     if not text:
         return LATEST_VERSION
     match = _LEADING_INTEGER.match(text)
-    version = int(match[1]) if match else None
+    # Long texts are refused before they are converted: int() takes no more than a few thousand digits.
+    version = int(match[1]) if match and len(match[1]) <= _LONGEST_VERSION else None
     if version is None or abs(version) > _LARGEST_VERSION:
         raise InvalidArgumentError(
             f"failed to get model version from specified version string '{text}' (details: stol), version should be "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from tritonpy.backends.contract import Completion, InstanceSpec, ModelSpec
-from tritonpy.backends.model_tensors import complete_from_tensors, needs_completion
+from tritonpy.backends.model_tensors import all_first_dims_vary, complete_from_tensors, needs_completion
 from tritonpy.backends.onnx_runtime.graph import read_graph
 from tritonpy.backends.onnx_runtime.instance import OnnxInstance
 from tritonpy.backends.onnx_runtime.session import make_metadata_session, model_path
@@ -24,7 +24,8 @@ class OnnxBackend:
             )
             return None
         graph = read_graph(make_metadata_session(spec))
-        return complete_from_tensors(spec, list(graph.inputs.values()), list(graph.outputs.values()))
+        inputs, outputs = list(graph.inputs.values()), list(graph.outputs.values())
+        return complete_from_tensors(spec, inputs, outputs, can_batch=all_first_dims_vary([*inputs, *outputs]))
 
     def load(self, spec: ModelSpec) -> OnnxModel:
         model_path(spec)

@@ -1,138 +1,120 @@
-"""Finds out which kind of PyTorch model a version folder holds, and loads it."""
+"""Finds out which form of PyTorch model a version folder holds, and loads it."""
 
 from __future__ import annotations
 
-import os
+import threading
 from pathlib import Path
 
 import torch
 from tritonpy.backends.contract import Completion, DeviceKind, InstanceSpec, ModelSpec
-from tritonpy.backends.errors import InvalidArgumentError, TritonpyError, UnsupportedError
-from tritonpy.backends.pytorch.exported import complete_from_exported
-from tritonpy.backends.pytorch.instance import PyTorchInstance
-from tritonpy.backends.pytorch.programs import Program, is_inductor_package, load_program, readable
+from tritonpy.backends.errors import InternalError, InvalidArgumentError, TritonpyError, UnsupportedError
+from tritonpy.backends.model_tensors import needs_completion
+from tritonpy.backends.pytorch.archive import is_inductor_package
+from tritonpy.backends.pytorch.exported import ExportedProgram, complete_exported
+from tritonpy.backends.pytorch.inductor import InductorProgram
+from tritonpy.backends.pytorch.instance import PyTorchInstance, check_text_inputs
+from tritonpy.backends.pytorch.module_file import ModuleProgram
+from tritonpy.backends.pytorch.program import Program, error_text
+from tritonpy.backends.pytorch.settings import apply_process_switches, read_settings, set_threads
+from tritonpy.backends.pytorch.torchscript import TorchScriptProgram
 
 DEFAULT_FILENAME = "model.pt"
 MODULE_FILENAME = "model.py"
-WEIGHT_SHARING = "ENABLE_WEIGHT_SHARING"
 
 
 class PyTorchBackend:
-    """Loads PyTorch models."""
+    """The backend `pytorch`."""
 
     def complete(self, spec: ModelSpec) -> Completion | None:
-        path = model_file(spec)
-        if path.suffix != ".pt2" or is_inductor_package(path):
+        """Tensors and batching of a program of torch.export; the other forms say too little about themselves."""
+        if not needs_completion(spec.signature):
             return None
+        path = model_file(spec)
         try:
-            return complete_from_exported(spec, path)
-        except TritonpyError:
-            raise
+            return complete_exported(spec, path) if path.suffix == ".pt2" and not is_inductor_package(path) else None
         except Exception as error:  # torch raises many kinds
-            raise readable(error, path) from error
+            raise _load_error(error, spec) from error
 
     def load(self, spec: ModelSpec) -> PyTorchModel:
-        _check_signature(spec)
+        for kind, tensors in (("input", spec.signature.inputs), ("output", spec.signature.outputs)):
+            if not tensors:
+                raise InvalidArgumentError(
+                    f"model configuration must contain at least one {kind}, none were specified."
+                )
+        check_text_inputs(spec)
+        apply_process_switches(spec.parameters)
         return PyTorchModel(spec, model_file(spec))
 
 
 class PyTorchModel:
-    """A model file; loaded for each instance, or once for each device with `ENABLE_WEIGHT_SHARING`."""
+    """A model file. Each instance loads it for itself, or one for each device if ENABLE_WEIGHT_SHARING is set."""
 
     def __init__(self, spec: ModelSpec, path: Path) -> None:
         self._spec = spec
         self._path = path
-        self._shared: dict[torch.device, Program] = {}
+        self._settings = read_settings(spec.parameters)
+        self._shared: dict[torch.device | None, Program] = {}
+        self._lock = threading.Lock()  # instances are made at the same time, each on its thread
 
     def create_instance(self, instance: InstanceSpec) -> PyTorchInstance:
-        set_threads(self._spec, instance)
-        device = device_of(instance)
-        return PyTorchInstance(self._program(device), self._spec, device)
-
-    def _program(self, device: torch.device) -> Program:
-        if not flag(self._spec, WEIGHT_SHARING, False):
-            return self._load(device)
-        if device not in self._shared:
-            self._shared[device] = self._load(device)
-        return self._shared[device]
-
-    def _load(self, device: torch.device) -> Program:
+        set_threads(self._settings, instance)
         try:
-            return load_program(self._spec, self._path, device)
-        except TritonpyError:
-            raise
-        except Exception as error:  # as in complete
-            raise readable(error, self._path) from error
+            program = self._program(device_of(instance))
+            return PyTorchInstance(program, self._spec, instance, self._settings)
+        except Exception as error:  # torch raises many kinds, a model.py any
+            raise _load_error(error, self._spec) from error
+
+    def _program(self, device: torch.device | None) -> Program:
+        if not self._settings.weight_sharing:
+            return load_program(self._path, self._spec, device)
+        with self._lock:
+            if device not in self._shared:
+                self._shared[device] = load_program(self._path, self._spec, device)
+            return self._shared[device]
 
 
 def model_file(spec: ModelSpec) -> Path:
-    """The file to load: the configured one, or model.py where `runtime` says so or nothing else is there.
+    """The file to load: the configured one; or model.py where `runtime` asks for it or there is nothing else.
 
     Raises InvalidArgumentError if there is none.
     """
     path = spec.version_directory / (spec.filename or DEFAULT_FILENAME)
     module_path = spec.version_directory / MODULE_FILENAME
-    if spec.runtime == MODULE_FILENAME or (not path.is_file() and module_path.is_file()):
-        path = module_path
+    if module_path.is_file() and (spec.runtime == MODULE_FILENAME or not path.is_file()):
+        return module_path
     if not path.is_file():
-        raise InvalidArgumentError(f"unable to find '{spec.name}/{spec.version}/{path.name}' for model '{spec.name}'")
+        raise InvalidArgumentError(
+            f"unable to find '{spec.name}/{spec.version}/{path.name}' for model instance '{spec.name}'"
+        )
     return path
 
 
-def _check_signature(spec: ModelSpec) -> None:
-    for kind, tensors in (("input", spec.signature.inputs), ("output", spec.signature.outputs)):
-        if not tensors:
-            raise InvalidArgumentError(
-                f"model configuration must contain at least one {kind}, none were specified for '{spec.name}'."
-            )
+def load_program(path: Path, spec: ModelSpec, device: torch.device | None) -> Program:
+    """Load a model file for `device` (None: where the model puts itself). Raises TritonpyError, or what torch or
+    the model's code raises."""
+    if path.suffix == ".py":
+        return ModuleProgram(path, spec, device)
+    if path.suffix != ".pt2":
+        return TorchScriptProgram(path, spec, device)
+    return InductorProgram(path, spec, device) if is_inductor_package(path) else ExportedProgram(path, spec, device)
 
 
-def device_of(instance: InstanceSpec) -> torch.device:
-    """Where an instance runs. Raises UnsupportedError if the installed torch cannot use GPUs."""
-    if instance.kind is not DeviceKind.GPU:
+def device_of(instance: InstanceSpec) -> torch.device | None:
+    """Where an instance runs; None for KIND_MODEL. Raises UnsupportedError if the installed torch has no GPU."""
+    if instance.kind is DeviceKind.MODEL:
+        return None
+    if instance.kind is DeviceKind.CPU:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise UnsupportedError(
-            f"instance '{instance.name}' is to run on a GPU, but the installed torch cannot use one: install a build "
-            "of torch for CUDA"
+            f"instance '{instance.name}' is to run on a GPU, but the installed torch sees none: install a build of "
+            "torch for CUDA, or ask for KIND_CPU in instance_group"
         )
     return torch.device("cuda", instance.device_id)
 
 
-def set_threads(spec: ModelSpec, instance: InstanceSpec) -> None:
-    """Set torch's threads for the calling thread. Several instances share the cores unless told otherwise."""
-    count = _count(spec, "INTRA_OP_THREAD_COUNT") or _count(spec, "NUM_THREADS")
-    if not count and instance.instance_count > 1:
-        count = max(1, len(os.sched_getaffinity(0)) // instance.instance_count)
-    if count:
-        torch.set_num_threads(count)
-    inter_op = _count(spec, "INTER_OP_THREAD_COUNT") or _count(spec, "NUM_INTEROP_THREADS")
-    if inter_op and torch.get_num_interop_threads() != inter_op:
-        try:
-            torch.set_num_interop_threads(inter_op)
-        except RuntimeError as error:
-            raise UnsupportedError(
-                "torch sets the number of inter-op threads once for the whole process, and another model was first; "
-                f"give model '{spec.name}' a process of its own: parameter EXECUTION = process"
-            ) from error
-
-
-def _count(spec: ModelSpec, parameter: str) -> int:
-    text = spec.parameters.get(parameter)
-    if text is None:
-        return 0
-    if not text.isdecimal():
-        raise InvalidArgumentError(f"parameter '{parameter}' of model '{spec.name}' must be a count, got '{text}'")
-    return int(text)
-
-
-def flag(spec: ModelSpec, parameter: str, default: bool) -> bool:
-    """A boolean parameter: true/on/1 or false/off/0 in any case. Raises InvalidArgumentError for other texts."""
-    text = spec.parameters.get(parameter)
-    if text is None:
-        return default
-    if text.lower() in ("true", "on", "1"):
-        return True
-    if text.lower() in ("false", "off", "0"):
-        return False
-    raise InvalidArgumentError(f"parameter '{parameter}' of model '{spec.name}': failed to convert '{text}' to boolean")
+def _load_error(error: Exception, spec: ModelSpec) -> TritonpyError:
+    if isinstance(error, TritonpyError):
+        return error
+    text = error_text(error).replace(f"{spec.model_directory.parent}/", "")
+    return InternalError(f"failed to load model '{spec.name}': {text}")

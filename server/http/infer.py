@@ -30,8 +30,9 @@ from tritonpy.server.http.answers import (
 )
 from tritonpy.server.http.bodies import BodyLimit, DisconnectedError, read_body
 from tritonpy.server.http.compression import Encoding, UnsupportedEncodingError, decompress
+from tritonpy.server.http.infer_headers import InferHeaders, header_size, infer_headers, json_size
 from tritonpy.server.http.options import HttpOptions
-from tritonpy.server.http.request_parsing import ParsedRequest, header_size, json_size, parse_request
+from tritonpy.server.http.request_parsing import ParsedRequest, parse_request
 from tritonpy.server.http.response_writing import is_large, write_response
 from tritonpy.server.http.threads import run_if_large
 
@@ -56,33 +57,6 @@ def infer_target(raw_path: bytes) -> Target | None:
     if match is None:
         return None
     return Target(match[1].decode("utf-8", "surrogateescape"), (match[2] or b"").decode())
-
-
-@dataclass(slots=True)
-class InferHeaders:
-    """The request headers that matter here; of a header sent twice the first counts."""
-
-    content_encoding: str = ""
-    accept_encoding: str = ""
-    json_size: str | None = None
-    body_size: str = ""
-
-
-_FIELDS = {
-    b"content-encoding": "content_encoding",
-    b"accept-encoding": "accept_encoding",
-    b"inference-header-content-length": "json_size",
-    b"content-length": "body_size",
-}
-
-
-def infer_headers(scope: Scope) -> InferHeaders:
-    headers = InferHeaders()
-    for name, value in reversed(scope["headers"]):
-        field = _FIELDS.get(name)
-        if field is not None:
-            setattr(headers, field, value.decode("latin-1"))
-    return headers
 
 
 class InferEndpoint:
@@ -118,7 +92,7 @@ class InferEndpoint:
             parsed = await self._parse(model, body, json_size_bytes)
             response = submit(model, parsed.request)
             content_type = TEXT
-            return await self._write(parsed, await response, headers.accept_encoding)
+            return await self._write(model, parsed, await response, headers.accept_encoding)
         except UnsupportedEncodingError as error:
             answer = failure(error, TEXT)
             answer.headers.append((b"accept-encoding", compression.SUPPORTED.encode()))
@@ -153,12 +127,15 @@ class InferEndpoint:
         large = json_size_bytes > limits.INLINE_JSON_BYTES
         return await run_if_large(large, parse_request, model, body, json_size_bytes, self._limit_bytes)
 
-    async def _write(self, parsed: ParsedRequest, response: InferenceResponse, accept_encoding: str) -> Answer:
-        if response.error is not None:
-            raise response.error
+    async def _write(
+        self, model: ServedModel, parsed: ParsedRequest, response: InferenceResponse, accept_encoding: str
+    ) -> Answer:
+        if response.error is not None:  # not raised: the requests of a batch may share the object
+            return failure(response.error, TEXT)
         encoding = compression.response_encoding(accept_encoding) if accept_encoding else Encoding.IDENTITY
-        large = is_large(response, parsed.output_forms, encoding)
-        return await run_if_large(large, write_response, parsed.request, response, parsed.output_forms, encoding)
+        forms = parsed.output_forms
+        large = is_large(response, forms, encoding)
+        return await run_if_large(large, write_response, model, parsed.request, response, forms, encoding)
 
 
 def submit(model: ServedModel, request: InferenceRequest) -> asyncio.Future[InferenceResponse]:

@@ -1,14 +1,12 @@
 """Turns the body of an infer request into an InferenceRequest: JSON, binary, mixed or raw. Pure, no I/O.
 
 Everything is checked in the order in which the real server does, so that of several mistakes the same one is
-reported: header length, JSON, id, parameters, each input in turn (data source, name, datatype, shape, data), bytes
+reported: JSON, id, parameters, each input in turn (data source, name, datatype, shape, data), bytes
 left over, each output. What needs the model's configuration is checked when the model accepts the request.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -35,23 +33,9 @@ from tritonpy.server.http.json_access import (
 from tritonpy.server.http.json_reading import read_json
 from tritonpy.server.http.json_tensor import element_count, tensor_from_json
 from tritonpy.server.http.large_json import read_large_json
+from tritonpy.server.http.output_forms import OutputForm, OutputForms, in_shared_memory, parse_outputs
 
-HEADER_LENGTH = "Inference-Header-Content-Length"
-
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_MIN_INT32, _MAX_INT32 = -(2**31), 2**31 - 1
 _SEQUENCE_FLAGS = {"sequence_start": SequenceFlag.START, "sequence_end": SequenceFlag.END}
-
-
-@dataclass(frozen=True, slots=True)
-class OutputForms:
-    """Which outputs go out as binary data: those of `listed` that say so, and the rest if `others`."""
-
-    listed: Mapping[str, bool]
-    others: bool
-
-    def is_binary(self, output_name: str) -> bool:
-        return self.listed.get(output_name, self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +44,6 @@ class ParsedRequest:
 
     request: InferenceRequest
     output_forms: OutputForms
-
-
-def json_size(header: str | None, body_size_bytes: int) -> int:
-    """How many bytes of a body are JSON, by the header's text (None if absent: all of it); 0 means a raw request.
-
-    Raises InvalidArgumentError if the header is no number or not within the body.
-    """
-    if header is None:
-        return body_size_bytes
-    size_bytes = header_size(header)
-    if not 0 <= size_bytes <= body_size_bytes:
-        raise InvalidArgumentError(f"inference header size should be in range (0, {body_size_bytes}), got: {header}")
-    return size_bytes
-
-
-def header_size(text: str) -> int:
-    """The number in the header-length header; raises InvalidArgumentError if it is none of 32 bits."""
-    if not _INTEGER.fullmatch(text):
-        raise InvalidArgumentError(f"Unable to parse {HEADER_LENGTH}, got: {text}")
-    # Digits are counted first: int() refuses very long texts.
-    if len(text) > 32 or not _MIN_INT32 <= int(text) <= _MAX_INT32:
-        raise InvalidArgumentError(
-            f"Unable to parse {HEADER_LENGTH}, value is out of range [ {_MIN_INT32}, {_MAX_INT32} ], got: {text}"
-        )
-    return int(text)
 
 
 def parse_request(model: ServedModel, body: bytes, json_size_bytes: int, limit_bytes: int) -> ParsedRequest:
@@ -107,7 +66,7 @@ def _parse_raw(model: ServedModel, body: bytes, limit_bytes: int) -> ParsedReque
         raise limits.raw_input_too_large(len(body), limit_bytes)
     tensor = model.admission.raw_input(body)
     request = InferenceRequest(model.name, {tensor.name: tensor}, model_version=model.version)
-    return ParsedRequest(request, OutputForms({}, others=True))
+    return ParsedRequest(request, OutputForms({}, others=OutputForm(binary=True)))
 
 
 def _parse_document(model: ServedModel, document: Json, tail: memoryview, limit_bytes: int) -> ParsedRequest:
@@ -115,9 +74,9 @@ def _parse_document(model: ServedModel, document: Json, tail: memoryview, limit_
     request.id = optional_member(document, "id", as_string, "")
     binary_by_default = _parse_parameters(request, document)
     _parse_inputs(model, request, document, BinarySection(tail, model.name), limit_bytes)
-    listed = _parse_outputs(document)
+    listed = parse_outputs(document)
     request.requested_outputs = tuple(listed)
-    return ParsedRequest(request, OutputForms(listed, binary_by_default))
+    return ParsedRequest(request, OutputForms(listed, others=OutputForm(binary_by_default)))
 
 
 # Parameters of the request.
@@ -223,7 +182,7 @@ def _parse_input(
     if has(parameters, "binary_data_size"):
         data = section.take(name, member(parameters, "binary_data_size", as_unsigned))
         return Tensor(name, datatype or _refuse_datatype(model, request, name), shape, data)
-    if _shared_memory_region(parameters):
+    if in_shared_memory(parameters):
         raise UnsupportedError(
             f"input '{name}' is in shared memory, which this server does not offer: send its data in the request"
         )
@@ -267,53 +226,3 @@ def _refuse_datatype(model: ServedModel, request: InferenceRequest, name: str) -
         f"{request.id_prefix}inference input '{name}' data-type is '<invalid>', but model '{model.name}' expects "
         f"'{spec.datatype.wire_name}'"
     )
-
-
-def _shared_memory_region(parameters: Json) -> bool:
-    """Whether the tensor is in shared memory; raises InternalError for ill-typed parameters about it."""
-    optional_member(parameters, "shared_memory_region", as_string, "")
-    optional_member(parameters, "shared_memory_offset", as_unsigned, 0)
-    optional_member(parameters, "shared_memory_byte_size", as_unsigned, 0)
-    return has(parameters, "shared_memory_region")
-
-
-# Outputs.
-
-
-def _parse_outputs(document: Json) -> dict[str, bool]:
-    """The listed outputs in their order, and whether each is wanted as binary data."""
-    listed: dict[str, bool] = {}
-    nothing: list[Json] = []
-    entries = optional_member(document, "outputs", as_array, nothing)
-    limits.check_tensor_count("outputs", len(entries))
-    for entry in entries:
-        name, binary = _parse_output(entry)
-        listed.setdefault(name, binary)  # of an output listed twice the first entry counts
-    return listed
-
-
-def _parse_output(entry: Json) -> tuple[str, bool]:
-    parameters = entry["parameters"] if isinstance(entry, dict) and "parameters" in entry else None
-    _check_output_parameters(parameters)
-    name = member(entry, "name", as_string)
-    limits.check_name_length("output", name)
-    class_count = optional_member(parameters, "classification", as_unsigned, 0, "Unable to set 'classification'")
-    if _shared_memory_region(parameters):
-        raise UnsupportedError(
-            f"output '{name}' is wanted in shared memory, which this server does not offer: leave out "
-            "'shared_memory_region'"
-        )
-    if class_count > 0:
-        raise UnsupportedError(
-            f"output '{name}' is wanted as classification, which this server does not offer: leave out 'classification'"
-        )
-    return name, optional_member(parameters, "binary_data", as_boolean, False)
-
-
-def _check_output_parameters(parameters: Json) -> None:
-    if not has(parameters, "shared_memory_region"):
-        return
-    if has(parameters, "classification"):
-        raise InvalidArgumentError("Output can't set both 'shared_memory_region' and 'classification'")
-    if optional_member(parameters, "binary_data", as_boolean, False, "Unable to set 'binary_data'"):
-        raise InvalidArgumentError("Output can't set both 'shared_memory_region' and 'binary_data'")

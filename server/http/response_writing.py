@@ -9,29 +9,33 @@ from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.backends.tensor import Tensor
 from tritonpy.protos import bytes_codec, datatypes
 from tritonpy.protos.bytes_codec import Buffer
+from tritonpy.scheduler.served_model import ServedModel
+from tritonpy.server.classification import classify
 from tritonpy.server.http import json_writing, limits
 from tritonpy.server.http.answers import BINARY, JSON, Answer, Headers
 from tritonpy.server.http.compression import Encoding, compress
-from tritonpy.server.http.request_parsing import OutputForms
+from tritonpy.server.http.output_forms import OutputForms
 
 _NOT_IN_JSON = (datatypes.FP16, datatypes.BF16)
 
 
 def write_response(
-    request: InferenceRequest, response: InferenceResponse, forms: OutputForms, encoding: Encoding
+    model: ServedModel, request: InferenceRequest, response: InferenceResponse, forms: OutputForms, encoding: Encoding
 ) -> Answer:
     """The answer to a request that succeeded.
 
     Outputs keep the order in which the model gave them; binary ones follow the JSON from their own memory. Raises
-    InvalidArgumentError for an FP16 or BF16 output that is not wanted as binary data, InternalError if the model's
-    output does not have the size that its shape asks for.
+    InvalidArgumentError for an FP16 or BF16 output that is not wanted as binary data and for classification of an
+    output that has no order, InternalError if the model's output does not have the size that its shape asks for.
     """
     texts: list[bytes] = [_head(request, response)]
     blobs: list[Buffer] = []
     wanted = [tensor for tensor in response.outputs if request.wants(tensor.name)]
-    for number, tensor in enumerate(wanted):
+    for number, output in enumerate(wanted):
+        form = forms.of(output.name)
+        tensor = _classified(model, output, form.class_count) if form.class_count else output
         texts.append(_entry_head(tensor, first=number == 0))
-        if not forms.is_binary(tensor.name):
+        if not form.binary:
             texts.append(b'"data":')
             texts.extend(json_data(tensor))
         else:
@@ -42,6 +46,10 @@ def write_response(
     texts.append(b"]}")
     document = b"".join(texts)  # the one copy of a large text
     return _compressed(_headers(len(document), bool(blobs)), (document, *blobs), encoding)
+
+
+def _classified(model: ServedModel, output: Tensor, class_count: int) -> Tensor:
+    return classify(output, class_count, model.signature.batching, model.labels.get(output.name, ()))
 
 
 def _headers(json_size_bytes: int, has_blobs: bool) -> Headers:
@@ -98,7 +106,8 @@ def is_large(response: InferenceResponse, forms: OutputForms, encoding: Encoding
     """Whether writing the response takes long enough to hold the event loop."""
     elements = size_bytes = 0
     for tensor in response.outputs:
-        if not forms.is_binary(tensor.name) or (tensor.datatype is datatypes.BYTES and tensor.has_array):
+        form = forms.of(tensor.name)
+        if not form.binary or form.class_count or (tensor.datatype is datatypes.BYTES and tensor.has_array):
             elements += tensor.element_count
         elif encoding is not Encoding.IDENTITY:
             size_bytes += tensor.size_bytes

@@ -38,3 +38,10 @@ def pytest_runtest_makereport(
             (f"log of the server with pid {each.process.pid}", each.log_tail()) for each in concerned
         )
     return report
+
+
+def pytest_sessionfinish() -> None:
+    """End the servers that a failed test has left."""
+    for server in started:
+        if server.process.poll() is None:
+            server.kill()

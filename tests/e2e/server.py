@@ -255,6 +255,14 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 20.0
         time.sleep(0.005)
 
 
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended; nobody may have asked for its exit status yet."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def http_request(
     port: int, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float
 ) -> Answer:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 import tritonclient.grpc as triton
 
 from .bad_requests import ADD_SUB_INPUTS
 from .repository import ADD_SUB_CONFIG, write_python_model
-from .server import HOST, Server, running_server
+from .server import HOST, Server, running_server, wait_until
 
+IDENTITY_CONFIG = """
+backend: "python"
+max_batch_size: 8
+input [ { name: "INPUT" data_type: TYPE_FP32 dims: [ -1 ] } ]
+output [ { name: "OUTPUT" data_type: TYPE_FP32 dims: [ -1 ] } ]
+"""
 PATH = "/v2/models/add_sub/infer"
 DOCUMENT = {"inputs": ADD_SUB_INPUTS}
 VALID_BODY = json.dumps(DOCUMENT).encode()
@@ -23,6 +29,7 @@ VALID_BODY = json.dumps(DOCUMENT).encode()
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("bad_connections")
     write_python_model(folder / "models", "add_sub", "add_sub", f"max_batch_size: 8\n{ADD_SUB_CONFIG}")
+    write_python_model(folder / "models", "identity", "copies", IDENTITY_CONFIG)
     with running_server(folder / "models", folder) as server:
         yield server
 
@@ -43,8 +50,8 @@ def connect(server: Server) -> socket.socket:
     return socket.create_connection((HOST, server.http_port), timeout=10)
 
 
-def success_count(server: Server) -> int:
-    count = server.statistics("add_sub")["inference_stats"]["success"]["count"]
+def success_count(server: Server, model: str = "add_sub") -> int:
+    count = server.statistics(model)["inference_stats"]["success"]["count"]
     assert isinstance(count, int)
     return count
 
@@ -75,6 +82,36 @@ def test_a_slow_request_is_waited_for_and_holds_up_nobody(server: Server) -> Non
             connection.sendall(message[start : start + 100])
             assert server.infer("add_sub", DOCUMENT).status == 200
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("read_bytes", [0, 100_000])
+def test_a_client_that_does_not_wait_for_its_answer(server: Server, read_bytes: int) -> None:
+    """The answer is far larger than the buffers between server and client."""
+    count = 4 * 1024 * 1024
+    tensor = {"name": "INPUT", "datatype": "FP32", "shape": [1, count], "parameters": {"binary_data_size": 4 * count}}
+    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    lines = (
+        "POST /v2/models/identity/infer HTTP/1.1",
+        f"Host: {HOST}",
+        f"Inference-Header-Content-Length: {len(head)}",
+        f"Content-Length: {len(head) + 4 * count}",
+    )
+    before = success_count(server, "identity")
+    with connect(server) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + head + bytes(4 * count))
+        wait_until(lambda: success_count(server, "identity") == before + 1, "the model has answered")
+        received = 0
+        while received < read_bytes:
+            received += len(connection.recv(read_bytes))
+
+
+def test_many_idle_connections_are_no_obstacle(server: Server) -> None:
+    with ExitStack() as stack:
+        for number in range(200):
+            connection = stack.enter_context(connect(server))
+            if number % 2:
+                connection.sendall(request_head(len(VALID_BODY)))
+        assert server.infer("add_sub", DOCUMENT).status == 200
 
 
 def test_requests_in_one_packet_are_answered_in_order(server: Server) -> None:
@@ -128,8 +165,3 @@ def exchange(connection: socket.socket, message: bytes) -> bytes:
     except (ConnectionResetError, BrokenPipeError):
         pass  # closed while something of the message was still unread, which is as good
     return received
-
-
-def test_idle_connections_are_no_obstacle(server: Server) -> None:
-    with connect(server), connect(server):
-        assert server.infer("add_sub", DOCUMENT).status == 200

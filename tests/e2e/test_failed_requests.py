@@ -78,6 +78,17 @@ def test_a_cancelled_request_is_never_executed(model: Models, server: Server) ->
     assert server.pending_count("levels") == 0
 
 
+def test_a_request_whose_deadline_has_passed_is_never_executed(model: Models, server: Server) -> None:
+    plain = model("plain")
+    before = server.metric("nv_inference_request_failure", model="plain", reason="CANCELED")
+    with plain.busy():
+        late, kept = plain.queue("late", client_timeout=0.2), plain.queue("kept")
+        assert late.error().status() == "StatusCode.DEADLINE_EXCEEDED"
+        time.sleep(0.1)  # for the server to see that it has passed
+    assert batches([kept]) == [["kept"]]
+    assert server.metric("nv_inference_request_failure", model="plain", reason="CANCELED") == before + 1
+
+
 @pytest.mark.parametrize("name", ["plain", "unbatched"])
 def test_a_cancelled_request_is_dropped_at_dispatch_whatever_the_scheduler(model: Models, name: str) -> None:
     target = model(name)

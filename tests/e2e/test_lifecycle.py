@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
@@ -23,19 +22,20 @@ from .server import (
     HOST,
     Answer,
     Server,
+    is_gone,
     is_live,
     is_open,
     run_command,
     running_server,
     start_server,
     wait_until,
-    wait_until_live,
 )
 
 CODE_HEAD = "import triton_python_backend_utils as pb_utils\n\n"
 BROKEN_CODE = (
     CODE_HEAD + 'class TritonPythonModel:\n    def initialize(self, args):\n        raise ValueError("no luck")\n'
 )
+DYING_CODE = "import os\n\nclass TritonPythonModel:\n    def initialize(self, args):\n        os._exit(7)\n"
 PLAIN_CONFIG = """
 backend: "python"
 input [ { name: "INPUT" data_type: TYPE_INT32 dims: [ 1 ] } ]
@@ -52,6 +52,9 @@ def repository(tmp_path: Path) -> Path:
 
 def write_broken_models(repository: Path) -> None:
     write_python_text(repository, "raises", BROKEN_CODE, PLAIN_CONFIG)
+    write_python_text(repository, "dies", DYING_CODE, PLAIN_CONFIG)
+    write_python_text(repository, "no_class", "", PLAIN_CONFIG)
+    write_python_text(repository, "no_python", "def execute(:\n", PLAIN_CONFIG)
     write_config(repository, "no_file", PLAIN_CONFIG)
     write_python_text(repository, "no_backend", "", PLAIN_CONFIG.replace('"python"', '"nosuch"'))
     write_python_text(repository, "bad_text", "", 'backend: "python"\nmax_batch_size: many\n')
@@ -69,6 +72,9 @@ def test_the_table_of_models_and_the_index_say_what_is_ready_and_why_not(reposit
         assert index["good"] == {"name": "good", "version": "1", "state": "READY"}
         reasons = {
             "raises": "no luck",
+            "dies": "status 7",
+            "no_class": "TritonPythonModel",
+            "no_python": "SyntaxError",
             "no_file": "model.py",
             "no_backend": "unable to find backend library for backend 'nosuch'",
         }
@@ -211,28 +217,22 @@ def in_flight(server: Server, folder: Path) -> Iterator[tuple[Gate, Pending]]:
         yield ScriptedModel(server, client, "good", folder).occupy("in flight")
 
 
-def started_server(repository: Path, folder: Path, *options: str) -> Server:
-    server = start_server(repository, folder, *options)
-    wait_until_live(server)
-    return server
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_the_request_in_flight_end(repository: Path, tmp_path: Path, number: signal.Signals) -> None:
-    server = started_server(repository, tmp_path)
-    processes = server.worker_processes()
-    assert processes
-    with in_flight(server, tmp_path) as (gate, pending):
-        server.process.send_signal(number)
-        wait_until(lambda: refuses_requests(server), "new requests are refused")
-        assert server.process.poll() is None
-        time.sleep(0.3)  # whatever else closes now has closed
-        assert not pending.done
-        assert server.metric("nv_inference_exec_count", model="good") == 0, "metrics can be read until the end"
-        gate.open()
-        assert pending.report().ids == ["in flight"]
-        assert server.wait() == 0
-    assert psutil.wait_procs(processes, timeout=1)[1] == []
+    with running_server(repository, tmp_path) as server:
+        processes = server.worker_processes()
+        assert processes
+        with in_flight(server, tmp_path) as (gate, pending):
+            server.process.send_signal(number)
+            wait_until(lambda: refuses_requests(server), "new requests are refused")
+            assert server.process.poll() is None
+            time.sleep(0.3)  # whatever else closes now has closed
+            assert not pending.done
+            assert server.metric("nv_inference_exec_count", model="good") == 0, "metrics can be read until the end"
+            gate.open()
+            assert pending.report().ids == ["in flight"]
+            assert server.wait() == 0
+        wait_until(lambda: all(map(is_gone, processes)), "the workers are gone", timeout_s=1)
 
 
 def refuses_requests(server: Server) -> bool:
@@ -251,24 +251,23 @@ def grpc_refuses(server: Server) -> bool:
 
 
 def test_an_http_request_in_flight_gets_its_answer_too(repository: Path, tmp_path: Path) -> None:
-    server = started_server(repository, tmp_path)
-    gate = Gate(tmp_path / "gate")
-    document = {"inputs": [{"name": "COMMAND", "datatype": "BYTES", "shape": [1, 1], "data": [gate.command]}]}
-    answers: list[Answer] = []
-    client = threading.Thread(target=lambda: answers.append(server.infer("good", document)))
-    client.start()
-    gate.wait_until_entered()
-    server.process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
-    gate.open()
-    client.join()
-    assert [answer.status for answer in answers] == [200]
-    assert server.wait() == 0
+    with running_server(repository, tmp_path) as server:
+        gate = Gate(tmp_path / "gate")
+        document = {"inputs": [{"name": "COMMAND", "datatype": "BYTES", "shape": [1, 1], "data": [gate.command]}]}
+        answers: list[Answer] = []
+        client = threading.Thread(target=lambda: answers.append(server.infer("good", document)))
+        client.start()
+        gate.wait_until_entered()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        gate.open()
+        client.join()
+        assert [answer.status for answer in answers] == [200]
+        assert server.wait() == 0
 
 
 def test_more_signals_change_nothing(repository: Path, tmp_path: Path) -> None:
-    server = started_server(repository, tmp_path)
-    with in_flight(server, tmp_path) as (gate, pending):
+    with running_server(repository, tmp_path) as server, in_flight(server, tmp_path) as (gate, pending):
         for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
             server.process.send_signal(number)
             time.sleep(0.1)
@@ -279,20 +278,20 @@ def test_more_signals_change_nothing(repository: Path, tmp_path: Path) -> None:
 
 
 def test_the_exit_timeout_ends_what_does_not_end(repository: Path, tmp_path: Path) -> None:
-    server = started_server(repository, tmp_path, "--exit-timeout-secs=1")
-    processes = server.worker_processes()
-    with in_flight(server, tmp_path) as (_, pending):
-        start_s = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        assert server.wait(timeout_s=15) == 1
-        assert time.monotonic() - start_s >= 1
-        assert pending.error().status() in ("StatusCode.UNAVAILABLE", "StatusCode.INTERNAL", "StatusCode.CANCELLED")
-    assert psutil.wait_procs(processes, timeout=5)[1] == []
+    with running_server(repository, tmp_path, "--exit-timeout-secs=1") as server:
+        processes = server.worker_processes()
+        with in_flight(server, tmp_path) as (_, pending):
+            start_s = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            assert server.wait(timeout_s=15) == 1
+            assert time.monotonic() - start_s >= 1
+            assert pending.error().status() in ("StatusCode.UNAVAILABLE", "StatusCode.INTERNAL", "StatusCode.CANCELLED")
+        wait_until(lambda: all(map(is_gone, processes)), "the workers are gone", timeout_s=5)
 
 
 def test_idle_connections_do_not_hold_up_the_end(repository: Path, tmp_path: Path) -> None:
-    server = started_server(repository, tmp_path)
     with (
+        running_server(repository, tmp_path) as server,
         socket.create_connection((HOST, server.http_port)) as idle,
         triton.InferenceServerClient(server.grpc_url) as client,
     ):
@@ -316,7 +315,7 @@ def test_a_signal_during_the_start_ends_the_server(repository: Path, tmp_path: P
     assert not is_open(server.http_port), "ports open when the models are loaded"
     server.process.send_signal(signal.SIGTERM)
     assert server.wait(timeout_s=15) == 0
-    assert psutil.wait_procs(processes, timeout=1)[1] == []
+    wait_until(lambda: all(map(is_gone, processes)), "the workers are gone", timeout_s=1)
 
 
 def test_nothing_is_left_behind(repository: Path, tmp_path: Path) -> None:
@@ -327,19 +326,19 @@ def test_nothing_is_left_behind(repository: Path, tmp_path: Path) -> None:
         check_works(server, "good", tmp_path)
         processes = server.worker_processes()
         ports = (server.http_port, server.grpc_port, server.metrics_port)
-    assert psutil.wait_procs(processes, timeout=1)[1] == []
+    wait_until(lambda: all(map(is_gone, processes)), "the workers are gone", timeout_s=1)
     assert not any(is_open(port) for port in ports)
     assert os.listdir(scratch) == []
     assert sorted(path for path in repository.rglob("*")) == files, "the repository is as it was"
 
 
 def test_workers_do_not_outlive_a_killed_server(repository: Path, tmp_path: Path) -> None:
-    server = started_server(repository, tmp_path)
-    processes = server.worker_processes()
-    assert processes
-    with in_flight(server, tmp_path):
-        server.kill()
-        assert psutil.wait_procs(processes, timeout=5)[1] == []
+    with running_server(repository, tmp_path) as server:
+        processes = server.worker_processes()
+        assert processes
+        with in_flight(server, tmp_path):
+            server.kill()
+            wait_until(lambda: all(map(is_gone, processes)), "the workers are gone", timeout_s=5)
 
 
 def test_a_second_server_can_start_on_the_ports_of_the_first(repository: Path, tmp_path: Path) -> None:

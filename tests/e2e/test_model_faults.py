@@ -16,7 +16,7 @@ from tritonclient.utils import InferenceServerException
 
 from .repository import ADD_SUB_CONFIG, write_onnx_double, write_python_model, write_python_text
 from .scripted import Models, Pending, ScriptedModel, write_scripted_model
-from .server import Server, running_server, wait_until
+from .server import Server, is_gone, running_server, wait_until
 
 FRAGILE_CODE = """
 import os
@@ -294,10 +294,3 @@ def kill(pid: int) -> None:
     process.send_signal(signal.SIGKILL)
     while not is_gone(process):
         pass  # no pause: the next request is to race with the server's hearing of the death
-
-
-def is_gone(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True

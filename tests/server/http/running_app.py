@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import http.client
 import socket
 import threading
@@ -38,7 +39,11 @@ class RunningApp:
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine on the server's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT_S)
+        return self.begin(work).result(TIMEOUT_S)
+
+    def begin(self, work: Coroutine[Any, Any, Result]) -> concurrent.futures.Future[Result]:
+        """Start a coroutine on the server's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def call_soon(self, work: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(work)

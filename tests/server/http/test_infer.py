@@ -1,4 +1,4 @@
-"""The parts of the infer endpoint that need no connection: paths, headers, cancellation."""
+"""The parts of the infer endpoint that need no connection: paths, cancellation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tritonpy.server.http.infer import InferEndpoint, InferHeaders, Target, infer_headers, infer_target
+from tritonpy.server.http.infer import InferEndpoint, Target, infer_target
 from tritonpy.server.http.options import HttpOptions
 
 from tests.server.fake_engine import FakeModel, example_engine
@@ -31,18 +31,6 @@ BODY = b'{"inputs":[{"name":"INPUT0","shape":[1,1],"datatype":"FP32","data":[1]}
 )
 def test_paths(raw_path: bytes, target: Target | None) -> None:
     assert infer_target(raw_path) == target
-
-
-def test_headers() -> None:
-    headers = [
-        (b"accept-encoding", b"gzip"),
-        (b"accept-encoding", b"deflate"),
-        (b"inference-header-content-length", b"5"),
-        (b"content-length", b"9"),
-        (b"x-other", b"y"),
-    ]
-    assert infer_headers({"headers": headers}) == InferHeaders("", "gzip", "5", "9")
-    assert infer_headers({"headers": []}) == InferHeaders("", "", None, "")
 
 
 def test_a_request_that_is_cancelled_at_shutdown_is_told_so() -> None:

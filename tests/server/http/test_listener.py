@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import socket
 import threading
 import time
@@ -150,8 +151,8 @@ def test_stopping_waits_for_requests_in_flight(gate: Gate) -> None:
     with running(gate) as served, served.connect() as connection:
         connection.sendall(GET % b"slow")
         assert gate.entered.wait(10)
-        stopping = asyncio.run_coroutine_threadsafe(served.listener.stop(20), served._loop)
-        with pytest.raises(TimeoutError):
+        stopping = served.begin(served.listener.stop(20))
+        with pytest.raises(concurrent.futures.TimeoutError):
             stopping.result(0.3)
         served.call_soon(gate.open)
         assert read_to_end(connection).endswith(b"done")

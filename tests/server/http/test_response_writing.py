@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,14 +14,19 @@ from tritonpy.backends.errors import InternalError, InvalidArgumentError
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.backends.tensor import Tensor
 from tritonpy.protos import datatypes
+from tritonpy.scheduler.served_model import ServedModel
 from tritonpy.server.http.answers import Answer
 from tritonpy.server.http.compression import Encoding
 from tritonpy.server.http.limits import INLINE_COMPRESSION_BYTES, INLINE_JSON_ELEMENTS
-from tritonpy.server.http.request_parsing import OutputForms
+from tritonpy.server.http.output_forms import OutputForm, OutputForms
 from tritonpy.server.http.response_writing import is_large, json_data, write_response
 
-ALL_JSON = OutputForms({}, others=False)
-ALL_BINARY = OutputForms({}, others=True)
+from tests.server.fake_engine import FakeModel, signature
+
+JSON, BINARY = OutputForm(binary=False), OutputForm(binary=True)
+ALL_JSON = OutputForms({}, others=JSON)
+ALL_BINARY = OutputForms({}, others=BINARY)
+MODEL = cast(ServedModel, FakeModel("m", signature(8, {"INPUT0": (datatypes.FP32, (-1,))})))
 
 
 def request(request_id: str = "", outputs: tuple[str, ...] = ()) -> InferenceRequest:
@@ -34,7 +40,7 @@ def fp32(name: str, *values: float) -> Tensor:
 def written(
     response: InferenceResponse, forms: OutputForms, asked: InferenceRequest | None = None
 ) -> tuple[dict[bytes, bytes], bytes]:
-    answer: Answer = write_response(asked or request(), response, forms, Encoding.IDENTITY)
+    answer: Answer = write_response(MODEL, asked or request(), response, forms, Encoding.IDENTITY)
     assert answer.status == 200
     body = b"".join(answer.chunks)
     assert answer.size_bytes == len(body)
@@ -65,7 +71,7 @@ def test_binary_output() -> None:
 
 def test_mixed_outputs_keep_the_models_order() -> None:
     response = InferenceResponse([fp32("A", 1.0), fp32("B", 2.0), fp32("C", 3.0)])
-    forms = OutputForms({"C": True, "A": True, "B": False}, others=False)
+    forms = OutputForms({"C": BINARY, "A": BINARY, "B": JSON}, others=JSON)
     headers, body = written(response, forms, request(outputs=("C", "A", "B")))
     document, blobs = body[: int(headers[b"inference-header-content-length"])], body[-8:]
     assert [output["name"] for output in json.loads(document)["outputs"]] == ["A", "B", "C"]
@@ -125,21 +131,33 @@ def test_half_precision_needs_binary_data(datatype: datatypes.Datatype) -> None:
 )
 def test_outputs_that_do_not_fit_their_shape(tensor: Tensor) -> None:
     with pytest.raises(InternalError, match="^output tensor shape does not match size of output for 'O'$"):
-        json_data(tensor)
+        b"".join(json_data(tensor))
 
 
 def test_large_outputs_are_not_copied() -> None:
     array = np.zeros(100_000, np.float32)
     answer = write_response(
-        request(), InferenceResponse([Tensor.from_array("O", array)]), ALL_BINARY, Encoding.IDENTITY
+        MODEL, request(), InferenceResponse([Tensor.from_array("O", array)]), ALL_BINARY, Encoding.IDENTITY
     )
     assert np.shares_memory(np.frombuffer(answer.chunks[1], np.float32), array)
+
+
+def test_classification(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MODEL, "labels", {"OUTPUT0": ["apple", "banana"]})
+    response = InferenceResponse([fp32("OUTPUT0", 0.25, 0.5, 1.0)])
+    _, body = written(response, OutputForms({"OUTPUT0": OutputForm(False, 2)}, others=JSON))
+    assert body.endswith(b'"datatype":"BYTES","shape":[1,2],"data":["1.000000:2","0.500000:1:banana"]}]}')
+    _, body = written(response, OutputForms({"OUTPUT0": OutputForm(True, 1)}, others=JSON))
+    assert body.endswith(b'"shape":[1,1],"parameters":{"binary_data_size":14}}]}\x0a\x00\x00\x001.000000:2')
+    strings = Tensor.from_array("OUTPUT0", np.array([b"a"], dtype=object))
+    with pytest.raises(InvalidArgumentError, match="class result not available for output due to unsupported type"):
+        written(InferenceResponse([strings]), OutputForms({"OUTPUT0": OutputForm(False, 2)}, others=JSON))
 
 
 def test_compression_keeps_the_size_of_the_json_part() -> None:
     response = InferenceResponse([fp32("OUTPUT0", 1.0)])
     plain_headers, plain = written(response, ALL_BINARY)
-    answer = write_response(request(), response, ALL_BINARY, Encoding.GZIP)
+    answer = write_response(MODEL, request(), response, ALL_BINARY, Encoding.GZIP)
     assert dict(answer.headers) == {**plain_headers, b"content-encoding": b"gzip"}
     assert gzip.decompress(b"".join(answer.chunks)) == plain
 
@@ -151,6 +169,7 @@ def test_what_goes_to_a_thread() -> None:
     assert is_large(InferenceResponse([many]), ALL_JSON, Encoding.IDENTITY)
     assert is_large(InferenceResponse([strings]), ALL_BINARY, Encoding.IDENTITY)
     assert is_large(InferenceResponse([big]), ALL_BINARY, Encoding.GZIP)
+    assert is_large(InferenceResponse([many]), OutputForms({}, others=OutputForm(True, 1)), Encoding.IDENTITY)
     assert not is_large(InferenceResponse([many]), ALL_BINARY, Encoding.IDENTITY)
     assert not is_large(InferenceResponse([fp32("O", 1.0)]), ALL_JSON, Encoding.GZIP)
 
