@@ -30,7 +30,8 @@ class Server:
         self._options = options
         self._models = ModelManager(options.repository)
         self._engine = Engine(self._models, options.id)
-        self._http: list[HttpListener] = []
+        self._http: HttpListener | None = None
+        self._metrics: HttpListener | None = None
         self._grpc: GrpcServer | None = None
 
     async def start(self) -> bool:
@@ -44,8 +45,9 @@ class Server:
         if self._options.repository.exit_on_error and self._models.failed_models():
             logger.error("creating server: Internal - failed to load all models")
             return False
-        for listener in self._http:
-            await listener.start()
+        for listener in (self._http, self._metrics):
+            if listener is not None:
+                await listener.start()
         if self._grpc is not None:
             await self._grpc.start()
         self._log_addresses()
@@ -55,26 +57,28 @@ class Server:
         """Let requests in flight end and free everything; False if that took longer than the exit timeout."""
         deadline_s = time.monotonic() + self._options.exit_timeout_s
         self._engine.begin_exit()
-        stopping = [listener.stop(self._options.exit_timeout_s) for listener in self._http]
-        if self._grpc is not None:
-            stopping.append(self._grpc.stop(self._options.exit_timeout_s))
+        stopping = [listener.stop(self._options.exit_timeout_s) for listener in (self._http, self._grpc) if listener]
         await asyncio.gather(*stopping)
         try:
             await asyncio.wait_for(self._models.stop(), max(0.1, deadline_s - time.monotonic()))
         except asyncio.TimeoutError:
             logger.error("Exit timeout expired. Exiting immediately.")
             return False
+        finally:
+            # Last, so that the end can be watched.
+            if self._metrics is not None:
+                await self._metrics.stop(timeout_s=0)
         return True
 
     def _bind(self) -> None:
         options = self._options
         if options.http is not None:
             bound = bind_socket(options.http.address, options.http.port, options.http.reuse_port)
-            self._http.append(HttpListener(create_app(self._engine, options.http), bound))
+            self._http = HttpListener(create_app(self._engine, options.http), bound)
         if options.metrics.enabled:
             bound = bind_socket(options.metrics.address, options.metrics.port)
             registry = create_registry(self._engine, options.metrics.cpu_metrics)
-            self._http.append(HttpListener(create_metrics_app(registry), bound))
+            self._metrics = HttpListener(create_metrics_app(registry), bound)
         if options.grpc is not None:
             self._grpc = GrpcServer(InferenceService(self._engine), options.grpc)
             self._grpc.bind()

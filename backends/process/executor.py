@@ -15,6 +15,7 @@ from tritonpy.backends.executor import ExecutorState, OnDone, OnResponse
 from tritonpy.backends.process import wire
 from tritonpy.backends.process.channel import Message, Packet, encode_packet
 from tritonpy.backends.process.connection import WorkerConnection
+from tritonpy.backends.process.progress import Progress
 from tritonpy.backends.process.shared_memory import BlockPool, PeerBlocks
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 
@@ -28,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Batch:
-    """A batch the worker holds. `open` are the requests without final response; `result` is None until done."""
+    """A batch the worker holds. `open` are the requests without final response. `was_sent_again`: another worker died
+    before it began with it."""
 
     requests: Sequence[InferenceRequest]
     on_response: OnResponse
@@ -36,6 +38,7 @@ class _Batch:
     start_ns: int
     open: set[int]
     done: bool = False
+    was_sent_again: bool = False
 
 
 def _nothing() -> None:
@@ -45,8 +48,9 @@ def _nothing() -> None:
 class ProcessExecutor:
     """An `Executor` over a worker process.
 
-    When the worker dies, the requests it held fail with the reason and it is replaced at once; while replacing
-    fails, the state is DOWN and the next try waits longer each time.
+    When the worker dies, the requests it was running fail with the reason, a batch it had not begun goes to its
+    replacement, and it is replaced at once; while replacing fails, the state is DOWN and the next try waits longer each
+    time.
     """
 
     def __init__(self, spec: ModelSpec, instance: InstanceSpec, loop: asyncio.AbstractEventLoop) -> None:
@@ -68,6 +72,7 @@ class ProcessExecutor:
         self._connection = WorkerConnection(self._loop, self._on_packet, self._on_lost)
         self._pool = BlockPool()
         self._peer_blocks = PeerBlocks()
+        self._progress: Progress | None = None
         self._loading: asyncio.Future[None] | None = None
 
     @property
@@ -83,6 +88,7 @@ class ProcessExecutor:
 
     async def _start_worker(self) -> None:
         self._reset_connection()
+        self._progress = Progress.create()
         self._loading = self._loop.create_future()
         await self._connection.spawn()
         message: Message = {
@@ -90,7 +96,7 @@ class ProcessExecutor:
             "spec": wire.spec_entry(self._spec),
             "instance": wire.instance_entry(self._instance),
         }
-        self._connection.send(encode_packet(message))
+        self._connection.send(self._progress.packet(message))
         try:
             await self._loading
         except BaseException:
@@ -109,6 +115,7 @@ class ProcessExecutor:
         await self._connection.end()
         self._pool.clear()
         self._peer_blocks.clear()
+        self._progress = None
 
     # Running batches.
 
@@ -117,16 +124,19 @@ class ProcessExecutor:
         self.state = ExecutorState.BUSY
         batch_id = self._next_batch_id
         self._next_batch_id += 1
-        open_requests = set(range(len(requests)))
-        self._batches[batch_id] = _Batch(requests, on_response, on_done, time.monotonic_ns(), open_requests)
+        batch = _Batch(requests, on_response, on_done, time.monotonic_ns(), set(range(len(requests))))
+        self._batches[batch_id] = batch
+        for index, request in enumerate(requests):
+            request.on_cancel = functools.partial(self._send_cancel, batch_id, index)
+        self._send_batch(batch_id, batch)
+
+    def _send_batch(self, batch_id: int, batch: _Batch) -> None:
         writer = wire.TensorWriter()
         message: Message = {
             "op": "execute",
             "batch": batch_id,
-            "requests": [wire.request_entry(request, writer) for request in requests],
+            "requests": [wire.request_entry(request, writer) for request in batch.requests],
         }
-        for index, request in enumerate(requests):
-            request.on_cancel = functools.partial(self._send_cancel, batch_id, index)
         if writer.size_bytes > LOOP_COPY_LIMIT_BYTES:
             self._send_large(message, writer)
         else:
@@ -193,8 +203,11 @@ class ProcessExecutor:
     def _forget_if_complete(self, batch_id: int, batch: _Batch) -> None:
         if batch.done and not batch.open:
             del self._batches[batch_id]
-            if not self._batches and self._idle is not None and not self._idle.done():
-                self._idle.set_result(None)
+            self._report_if_idle()
+
+    def _report_if_idle(self) -> None:
+        if not self._batches and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
     # When the worker dies.
 
@@ -207,20 +220,23 @@ class ProcessExecutor:
             return
         logger.error("the worker process of instance '%s' %s; starting another", self.name, how)
         self.state = ExecutorState.STARTING
-        self._fail_held_requests(error)
+        self._fail_held_requests(error, self._progress.begun_count if self._progress else 0)
         self._restarting = self._loop.create_task(self._restart())
         self.on_state_change()
 
-    def _fail_held_requests(self, error: TritonpyError) -> None:
+    def _fail_held_requests(self, error: TritonpyError, begun_count: int) -> None:
+        """Answer everything that the lost worker had begun. A batch it had not begun stays, once, for the next one."""
         batches, self._batches = self._batches, {}
-        for batch in batches.values():
-            if batch.done:
+        for batch_id, batch in batches.items():
+            if batch_id >= begun_count and not batch.was_sent_again:
+                batch.was_sent_again = True
+                self._batches[batch_id] = batch
+            elif batch.done:
                 for index in sorted(batch.open):
                     batch.on_response(index, InferenceResponse(error=error))
             else:
                 batch.on_done(self._failed_result(batch, error))
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
+        self._report_if_idle()
 
     def _failed_result(self, batch: _Batch, error: TritonpyError) -> BatchResult:
         now_ns = time.monotonic_ns()
@@ -238,12 +254,15 @@ class ProcessExecutor:
             except TritonpyError as error:
                 delay_s = min(max(2 * delay_s, FIRST_RESTART_DELAY_S), LONGEST_RESTART_DELAY_S)
                 self.state = ExecutorState.DOWN
+                self._fail_held_requests(error, begun_count=self._next_batch_id)
                 self.on_state_change()
                 logger.error("instance '%s' cannot be restarted, trying again in %.1f s: %s", self.name, delay_s, error)
             else:
                 break
         self.restart_count += 1
-        self.state = ExecutorState.IDLE
+        self.state = ExecutorState.BUSY if self._batches else ExecutorState.IDLE
+        for batch_id, batch in self._batches.items():
+            self._send_batch(batch_id, batch)
         self.on_state_change()
 
 

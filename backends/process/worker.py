@@ -18,6 +18,7 @@ from collections import deque
 from tritonpy.backends.contract import BatchResult, Instance, ModelSpec
 from tritonpy.backends.process import wire
 from tritonpy.backends.process.channel import Channel, Message, Packet
+from tritonpy.backends.process.progress import Progress
 from tritonpy.backends.process.shared_memory import BlockPool, PeerBlocks
 from tritonpy.backends.registry import load_backend
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
@@ -39,6 +40,7 @@ class Worker:
         self._pool = BlockPool()
         self._peer_blocks = PeerBlocks()
         self._live: dict[int, dict[int, InferenceRequest]] = {}
+        self._progress: Progress | None = None
         self._spec: ModelSpec | None = None
         self._instance: Instance | None = None
         self._instance_name = ""
@@ -98,6 +100,7 @@ class Worker:
     # Loading.
 
     def _load(self, packet: Packet) -> None:
+        self._progress = Progress.open(packet.descriptors[0])
         try:
             self._spec = wire.read_spec(packet.message["spec"])
             instance = wire.read_instance(packet.message["instance"])
@@ -143,7 +146,9 @@ class Worker:
 
     def _run(self, batch_id: int, packet: Packet) -> BatchResult:
         assert self._instance is not None
+        assert self._progress is not None
         requests = self._read_requests(packet)
+        self._progress.begin(batch_id)
         self._live[batch_id] = dict(enumerate(requests))
 
         def send(index: int, response: InferenceResponse) -> None:

@@ -256,9 +256,9 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 20.0
 
 
 def is_gone(process: psutil.Process) -> bool:
-    """Whether a process has ended; nobody may have asked for its exit status yet."""
+    """Whether all threads of a process have ended, and its files are closed; its status may still be unread."""
     try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        return process.status() == psutil.STATUS_ZOMBIE and len(process.threads()) <= 1
     except psutil.NoSuchProcess:
         return True
 

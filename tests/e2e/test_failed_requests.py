@@ -79,14 +79,16 @@ def test_a_cancelled_request_is_never_executed(model: Models, server: Server) ->
 
 
 def test_a_request_whose_deadline_has_passed_is_never_executed(model: Models, server: Server) -> None:
+    """Several: if the server sent an answer at the deadline, it would be luck whether that came in time."""
     plain = model("plain")
     before = server.metric("nv_inference_request_failure", model="plain", reason="CANCELED")
     with plain.busy():
-        late, kept = plain.queue("late", client_timeout=0.2), plain.queue("kept")
-        assert late.error().status() == "StatusCode.DEADLINE_EXCEEDED"
-        time.sleep(0.1)  # for the server to see that it has passed
+        late = [plain.queue(f"late{number}", client_timeout=0.5) for number in range(5)]
+        kept = plain.queue("kept")
+        assert {pending.error().status() for pending in late} == {"StatusCode.DEADLINE_EXCEEDED"}
+        time.sleep(0.1)  # for the server to see that they have passed
     assert batches([kept]) == [["kept"]]
-    assert server.metric("nv_inference_request_failure", model="plain", reason="CANCELED") == before + 1
+    assert server.metric("nv_inference_request_failure", model="plain", reason="CANCELED") == before + 5
 
 
 @pytest.mark.parametrize("name", ["plain", "unbatched"])

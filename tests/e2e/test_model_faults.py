@@ -204,19 +204,17 @@ def test_the_other_instance_of_a_killed_model_goes_on(model: Models) -> None:
         pass  # both instances are there again
 
 
-def test_a_killed_framework_worker_fails_what_it_held_and_is_replaced(
+def test_what_a_killed_worker_had_not_begun_goes_to_its_replacement(
     server: Server, grpc_client: triton.InferenceServerClient
 ) -> None:
-    """The worker is stopped, so that of two requests it holds one, and the other waits in the queue."""
+    """The worker is stopped, so that of two requests it holds one without beginning it, and the other waits."""
     worker = onnx_worker(server)
     worker.suspend()
     requests = [send_onnx(grpc_client, "first"), send_onnx(grpc_client, "second")]
     wait_until(lambda: server.pending_count("onnx_process") == 1, "one request is held and one waits")
     kill(worker.pid)
-    wait_until(lambda: all(request.done for request in requests), "both requests are answered")
-    held, waiting = sorted(requests, key=lambda request: request.answer.exception() is None)
-    check_killed(held, "onnx_process_0_0")
-    check_onnx(waiting)
+    for request in requests:
+        check_onnx(request)
     assert onnx_worker(server).pid != worker.pid
 
 

@@ -87,6 +87,7 @@ class FakeExecutor:
         self.state = ExecutorState.IDLE
         self.restart_count = 0
         self.on_state_change: Callable[[], None] = lambda: None
+        self.on_execute: Callable[[], None] = lambda: None
         self.batches: list[FakeBatch] = []
         self.stop_count = 0
         self._time = time
@@ -105,6 +106,7 @@ class FakeExecutor:
         self.state = ExecutorState.BUSY
         self.batches.append(FakeBatch(tuple(requests), on_response, on_done, self._time.now_ns))
         self._started += self.batches[-1].ids
+        self.on_execute()
 
     @property
     def ids(self) -> list[list[str]]:

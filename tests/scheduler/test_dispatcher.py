@@ -66,6 +66,13 @@ def test_an_instance_that_is_not_ready_yet_gets_work_when_it_is() -> None:
     assert harness.executor.ids == [["r0"]]
 
 
+def test_an_instance_that_says_twice_that_it_is_idle_still_takes_one_batch_at_a_time() -> None:
+    harness = Harness()
+    harness.executor.become(ExecutorState.IDLE)
+    harness.submit(*requests(2))
+    assert harness.executor.ids == [["r0"]]
+
+
 def test_a_refused_request_is_the_callers_to_answer() -> None:
     full = replace(MAX_2, default_queue_policy=QueuePolicy(max_queue_size=1))
     harness = Harness(DynamicBatcher(full))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
@@ -10,7 +12,7 @@ from itertools import chain
 import pytest
 from tritonpy.backends.errors import CancelledError, InternalError, UnavailableError
 from tritonpy.backends.executor import ExecutorState
-from tritonpy.backends.request import InferenceResponse
+from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.scheduler.default_scheduler import DefaultScheduler
 from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
 from tritonpy.scheduler.scheduler import Scheduler
@@ -116,6 +118,25 @@ def test_a_cancelled_queued_request_is_answered_at_once_and_never_runs(
     assert cancelled.id not in chain.from_iterable(harness.executor.ids)
     assert harness.statistics.failures[FailureReason.CANCELED] == harness.statistics.fail.count == 1
     assert harness.statistics.pending_count == harness.dispatcher.in_flight_count == 0
+
+
+class TrackedRequest(InferenceRequest):
+    """A request that can be watched going away."""
+
+
+def test_nothing_is_kept_of_a_request_that_was_cancelled_in_the_queue() -> None:
+    harness = Harness()
+    harness.submit(*requests(2))
+    request = TrackedRequest("M", {}, id="cancelled")
+    watched = weakref.ref(request)
+    harness.submit(request)
+    request.cancel()
+    del request
+    harness.executor.finish()
+    harness.executor.finish()
+    gc.collect()
+    assert watched() is None
+    assert harness.answered == ["cancelled", "r0", "r1"]
 
 
 def test_cancelling_inside_the_answer_to_another_cancellation() -> None:

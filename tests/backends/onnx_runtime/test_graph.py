@@ -42,16 +42,16 @@ Y = entry("Y", "FP32", [4])
             [entry("X", "FP32", [5])],
             [Y],
             4,
-            "model 'm', tensor 'X': the model expects 2 dimensions (shape [-1,4]) but the model configuration specifies "
-            "2 dimensions (an initial batch dimension because max_batch_size > 0 followed by the explicit tensor shape, "
-            "making complete shape [-1,5])",
+            "model 'm', tensor 'X': the model expects 2 dimensions (shape [-1,4]) but the model configuration "
+            "specifies 2 dimensions (an initial batch dimension because max_batch_size > 0 followed by the explicit "
+            "tensor shape, making complete shape [-1,5])",
         ),
         (
             [entry("X", "FP32", [-1, 4, 1])],
             [entry("Y", "FP32", [-1, 4])],
             0,
-            "model 'm', tensor 'X': the model expects 2 dimensions (shape [-1,4]) but the model configuration specifies "
-            "3 dimensions (shape [-1,4,1])",
+            "model 'm', tensor 'X': the model expects 2 dimensions (shape [-1,4]) but the model configuration "
+            "specifies 3 dimensions (shape [-1,4,1])",
         ),
         (
             [entry("X", "FP32", [-1], allow_ragged_batch=True)],
