@@ -14,7 +14,7 @@ parser.add_argument("--url", default="localhost:8000", help="HTTP address of the
 parser.add_argument("--model", default="efficientnet_lite0_onnx")
 options = parser.parse_args()
 
-squares = [ImageOps.fit(Image.open(path).convert("RGB"), (224, 224)) for path in options.images]
+squares = [np.asarray(ImageOps.fit(Image.open(path).convert("RGB"), (224, 224))) for path in options.images]
 pixels = ((np.stack(squares).astype(np.float32) - 127) / 128).transpose(0, 3, 1, 2)
 client = triton.InferenceServerClient(options.url)
 metadata = client.get_model_metadata(options.model)

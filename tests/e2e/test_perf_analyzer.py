@@ -32,9 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize(
-    ("model", "concurrency"), [("add_sub", 1), ("add_sub", 16), ("add_sub", 64), ("batched", 1), ("batched", 64)]
-)
+@pytest.mark.parametrize(("model", "concurrency"), [("add_sub", 1), ("add_sub", 16), ("add_sub", 64), ("batched", 64)])
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 def test_load(server: Server, model: str, protocol: str, concurrency: int) -> None:
     before = server.statistics(model)["inference_stats"]

@@ -10,7 +10,6 @@ import pytest
 from tritonpy.backends.contract import DeviceKind, InstanceSpec, ModelSpec
 from tritonpy.backends.cores import available_core_count
 from tritonpy.backends.errors import InvalidArgumentError, UnsupportedError
-from tritonpy.backends.onnx_runtime import providers as providers_module
 from tritonpy.backends.onnx_runtime.providers import CPU, CUDA, TENSORRT, providers, tensorrt_options
 from tritonpy.backends.onnx_runtime.session import make_session, session_options
 
@@ -96,7 +95,7 @@ class TestProviders:
     @pytest.fixture
     def with_gpu_build(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As if the GPU build of ONNX Runtime were installed."""
-        monkeypatch.setattr(providers_module.onnxruntime, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
 
     @pytest.mark.parametrize("kind", [DeviceKind.CPU, DeviceKind.MODEL])
     def test_without_a_gpu(self, tmp_path: Path, kind: DeviceKind) -> None:

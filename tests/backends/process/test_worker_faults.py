@@ -72,31 +72,13 @@ def test_a_killed_worker_is_replaced_while_idle_and_while_busy(tmp_path: Path) -
 
 def test_a_batch_that_a_dead_worker_never_began_is_run_by_the_next_one(tmp_path: Path) -> None:
     async def scenario() -> None:
-        executor = await started(write_model(tmp_path, EXIT_OR_DOUBLE))
+        executor = await started(write_model(tmp_path, DOUBLE))
         worker = psutil.Process(executor.process_id)
         worker.suspend()
         batch = BatchRun(executor, [request_of([3]), request_of([4])])
         worker.kill()
         assert [output(response) for response in (await batch.result).responses] == [[6], [8]]
         assert executor.restart_count == 1
-        await executor.stop()
-
-    asyncio.run(scenario())
-
-
-def test_a_batch_is_not_given_to_one_worker_after_another(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        executor = await started(write_model(tmp_path, EXIT_OR_DOUBLE))
-        first = psutil.Process(executor.process_id)
-        first.suspend()
-        batch = BatchRun(executor, [request_of([3])])
-        first.kill()
-        await wait_for_state(executor, ExecutorState.BUSY)
-        await wait_for_state(executor, ExecutorState.IDLE)
-        assert output((await batch.result).responses[0]) == [6]
-        again = BatchRun(executor, [request_of([-1])])
-        assert "exited with status 3" in error_text((await again.result).responses[0])
-        await wait_for_state(executor, ExecutorState.IDLE)
         await executor.stop()
 
     asyncio.run(scenario())

@@ -119,7 +119,7 @@ def test_arguments_that_are_no_tensors_cannot_be_configured(tmp_path: Path) -> N
         ),
         (
             {"inputs": [entry("x", "FP32", [5])]},
-            "tensor 'x': the model expects 2 dimensions (shape [-1,4]) but the model configuration specifies 2 dimensions",
+            "tensor 'x': the model expects 2 dimensions (shape [-1,4]) but the model configuration specifies 2 ",
         ),
         ({"inputs": [X, entry("z", "FP32", [4])]}, "configuration expects 2 inputs, model provides 1"),
         ({"outputs": [entry("OUTPUT__1", "FP32", [3])]}, "refers to an output index which doesn't exist"),

@@ -116,7 +116,7 @@ def test_a_configuration_that_is_wrong_does_no_harm(
     config_name = "FP64" if array.dtype == np.float64 else "FP32"
     inputs = [entry("ARGS[0]", config_name, [-1, dims]), entry("KWARGS[key]", "INT64", [-1, 1])]
     spec = spec_for(tmp_path, package, inputs, [entry("RESULT[shifted]", "FP32", [-1, 4])], max_batch_size=0)
-    arrays = {"ARGS[0]": array, "KWARGS[key]": np.zeros((len(array), 1), np.int64)}
+    arrays: dict[str, Any] = {"ARGS[0]": array, "KWARGS[key]": np.zeros((len(array), 1), np.int64)}
     (response,) = run(start(spec), make_request(**arrays))
     assert isinstance(error(response), InvalidArgumentError)
     assert error(response).message.startswith('Inductor model instance "m" execution failure: ')

@@ -281,8 +281,8 @@ def test_too_few_rows(tmp_path: Path) -> None:
     instance = start(write_torchscript(spec_of(tmp_path), FirstRow()))
     messages = {error(one).message for one in run(instance, *[rows(INPUT__0=values(2, 4))] * 2)}
     assert messages == {
-        "failed to split the output tensor 'OUTPUT__0' in responses: expected batch size of at least 4 in model output, "
-        "got 1"
+        "failed to split the output tensor 'OUTPUT__0' in responses: expected batch size of at least 4 in model "
+        "output, got 1"
     }
 
 
