@@ -67,7 +67,7 @@ class Server:
         finally:
             # Last, so that the end can be watched.
             if self._metrics is not None:
-                await self._metrics.stop(timeout_s=0)
+                await self._metrics.stop(timeout_s=1)
         return True
 
     def _bind(self) -> None:

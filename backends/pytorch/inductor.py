@@ -23,6 +23,7 @@ from tritonpy.backends.pytorch.program import Argument, check_positions, error_t
 from tritonpy.protos import datatypes
 
 _CHECK_INPUTS = "AOTI_RUNTIME_CHECK_INPUTS"
+_VECTOR_LEVELS = ("AVX512", "AVX2")  # the greater first
 _INPUT_PROBLEM = re.compile(r"input_handles\[(\d+)\]")
 
 
@@ -43,7 +44,9 @@ class InductorProgram:
         os.environ.setdefault(_CHECK_INPUTS, "1")
         index = device.index if device is not None and device.type == "cuda" else -1
         package = aoti_load_package(str(path), run_single_threaded=True, device_index=index)
-        self.device = _check_device(package.loader.get_metadata(), spec, device)
+        metadata = package.loader.get_metadata()
+        self.device = _check_device(metadata, spec, device)
+        check_processor(metadata, spec)
         self._package = package
         self._spec = spec
         self._outputs = spec.signature.outputs
@@ -80,6 +83,21 @@ def _check_device(metadata: Mapping[str, str], spec: ModelSpec, device: torch.de
             f"'{wanted.type}': change instance_group, or compile it for '{wanted.type}'"
         )
     return wanted
+
+
+def check_processor(metadata: Mapping[str, str], spec: ModelSpec) -> None:
+    """Raise UnsupportedError if the code is for vector instructions that this processor lacks: they would end the
+    process."""
+    needed = metadata.get("AOTI_CPU_ISA", "")
+    available = torch.backends.cpu.get_cpu_capability()
+    for level in _VECTOR_LEVELS:
+        if level == available:
+            return
+        if level in needed.split():
+            raise UnsupportedError(
+                f"model '{spec.name}' was compiled for a processor with {needed}; this one has {available}: compile it "
+                "here, or serve the exported program itself"
+            )
 
 
 def _input_positions(arguments: pytree.TreeSpec, spec: ModelSpec) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from tritonpy.backends.errors import InternalError, TritonpyError, UnavailableError
+from tritonpy.backends.errors import CancelledError, InternalError, TritonpyError, UnavailableError
 from tritonpy.protos.generated import grpc_service_pb2 as messages
 from tritonpy.server.grpc import methods
 from tritonpy.server.grpc.options import GrpcOptions
@@ -180,13 +180,17 @@ def _infer(
             if not future.done():  # it is, when the client has cancelled the call
                 future.set_result(result)
 
-        cancel = service.infer(message, _deadline_ns(context), answer)
+        deadline_ns = _deadline_ns(context)
+        cancel = service.infer(message, deadline_ns, answer)
         try:
             result = await future
         except asyncio.CancelledError:
             if cancel is not None:
                 cancel()
             raise
+        if isinstance(result, CancelledError) and deadline_ns:
+            # Dropped because its client stopped waiting: say what the client will say itself.
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
         if isinstance(result, TritonpyError):
             await _abort(context, result)
             return None

@@ -12,7 +12,7 @@ import torch
 from tritonpy.backends.contract import DeviceKind, ModelSpec
 from tritonpy.backends.errors import InvalidArgumentError, UnsupportedError
 from tritonpy.backends.pytorch.backend import PyTorchBackend
-from tritonpy.backends.pytorch.inductor import InductorProgram
+from tritonpy.backends.pytorch.inductor import InductorProgram, check_processor
 
 from tests.backends.pytorch.models import spec_of, start
 from tests.backends.specs import entry, error, instance_spec, make_request, outputs, rows, run
@@ -129,6 +129,28 @@ def test_a_package_for_another_device(tmp_path: Path, package: Path) -> None:
         UnsupportedError, match="was compiled for the device 'cpu', but its instances are to run on 'meta'"
     ):
         InductorProgram(spec.model_path, spec, torch.device("meta"))
+
+
+@pytest.mark.parametrize(
+    ("needed", "available", "fits"),
+    [
+        ("AVX512 AVX512_VNNI AMX_TILE", "AVX512", True),
+        ("AVX2", "AVX512", True),
+        ("AVX512 AVX512_VNNI", "AVX2", False),
+        ("AVX2", "DEFAULT", False),
+        ("", "DEFAULT", True),
+    ],
+)
+def test_the_processor_must_have_the_instructions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needed: str, available: str, fits: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: available)
+    spec = spec_of(tmp_path)
+    if fits:
+        check_processor({"AOTI_CPU_ISA": needed}, spec)
+    else:
+        with pytest.raises(UnsupportedError, match=f"for a processor with {needed}; this one has {available}"):
+            check_processor({"AOTI_CPU_ISA": needed}, spec)
 
 
 def test_the_model_may_place_itself(tmp_path: Path, package: Path) -> None:
