@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, TritonpyError
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.backends.signature import ModelSignature

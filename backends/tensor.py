@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from tritonpy.protos import bytes_codec, datatypes
 from tritonpy.protos.bytes_codec import Buffer
 from tritonpy.protos.datatypes import Datatype

@@ -8,6 +8,7 @@ import orjson
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+
 from tritonpy.protos.generated import model_config_pb2
 
 _64_BIT = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 from google.protobuf.descriptor import Descriptor
+
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.protos.generated import model_config_pb2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.backends.tensor import Array, Tensor
 from tritonpy.protos import datatypes

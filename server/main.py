@@ -9,6 +9,7 @@ import sys
 from collections.abc import Coroutine, Sequence
 
 import uvloop
+
 from tritonpy.backends.errors import TritonpyError
 from tritonpy.server import logs
 from tritonpy.server.options import ServerOptions, UsageError, parse_options

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Receive, Scope, Send
+
 from tritonpy.scheduler.served_model import ServedModel
 from tritonpy.scheduler.statistics import FailureReason, ModelStatistics
 from tritonpy.server.engine import Engine

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+
 from tritonpy.backends.contract import DeviceKind, InstanceSpec
 from tritonpy.backends.tensor import Array
 from tritonpy.protos import datatypes

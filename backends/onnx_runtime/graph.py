@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnxruntime
+
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.backends.model_tensors import ModelTensor, check_count, check_name, check_tensor
 from tritonpy.backends.signature import ModelSignature

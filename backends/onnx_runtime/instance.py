@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import onnxruntime
+
 from tritonpy.backends.contract import DeviceKind, Execution, InstanceSpec, ModelSpec
 from tritonpy.backends.errors import UnsupportedError
 from tritonpy.backends.gather import Batch, gather, read_text, scatter

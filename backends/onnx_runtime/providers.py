@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 import onnxruntime
+
 from tritonpy.backends.contract import DeviceKind, InstanceSpec, ModelSpec
 from tritonpy.backends.errors import InvalidArgumentError, UnsupportedError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnxruntime
+
 from tritonpy.backends.contract import InstanceSpec, ModelSpec
 from tritonpy.backends.cores import cores_per_instance
 from tritonpy.backends.errors import InvalidArgumentError, UnsupportedError

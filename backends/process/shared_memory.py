@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from tritonpy.backends.process.channel import anonymous_file
 
 SMALLEST_BLOCK_BYTES = 64 * 1024

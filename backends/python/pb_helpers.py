@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
 from tritonpy.backends.python.pb_tensor import Tensor
 from tritonpy.protos import bytes_codec, datatypes
 

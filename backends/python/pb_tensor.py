@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+
 from tritonpy.backends import tensor as core
 from tritonpy.backends.python import pb_dlpack
 from tritonpy.backends.python.pb_errors import TritonModelException

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+
 from tritonpy.backends.errors import InternalError
 
 _INDUCTOR_FOLDER = "data/aotinductor/"

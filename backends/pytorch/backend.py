@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import torch
+
 from tritonpy.backends.contract import Completion, DeviceKind, InstanceSpec, ModelSpec
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, TritonpyError, UnsupportedError
 from tritonpy.backends.model_tensors import needs_completion

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import torch
+
 from tritonpy.backends.errors import InternalError, InvalidArgumentError
 from tritonpy.backends.pytorch.program import Argument
 from tritonpy.backends.signature import TensorSpec

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 import torch.utils._pytree as pytree
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind, TensorArgument
+
 from tritonpy.backends.contract import Completion, ModelSpec
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, TritonpyError
 from tritonpy.backends.model_tensors import ModelTensor, check_count, check_tensor, complete_from_tensors

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 import torch.utils._pytree as pytree
+
 from tritonpy.backends.contract import ModelSpec
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, TritonpyError, UnsupportedError
 from tritonpy.backends.model_tensors import check_count

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+
 from tritonpy.backends.contract import Execution, InstanceSpec, ModelSpec
 from tritonpy.backends.errors import InvalidArgumentError, TritonpyError
 from tritonpy.backends.gather import Batch, gather, read_text, scatter

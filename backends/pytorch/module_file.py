@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from tritonpy.backends.contract import ModelSpec
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, TritonpyError, UnsupportedError
 from tritonpy.backends.parameters import boolean_parameter

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch.utils._pytree as pytree
+
 from tritonpy.backends.errors import InvalidArgumentError
 
 _POSITION = re.compile(r".*__(\d+)", re.DOTALL)

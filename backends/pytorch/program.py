@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
+
 from tritonpy.backends.errors import InvalidArgumentError, TritonpyError
 from tritonpy.backends.signature import TensorSpec
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
 import torch
+
 from tritonpy.backends.contract import InstanceSpec
 from tritonpy.backends.cores import cores_per_instance
 from tritonpy.backends.parameters import boolean_parameter, integer_parameter

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from tritonpy.backends.contract import ModelSpec
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, TritonpyError
 from tritonpy.backends.model_tensors import check_count

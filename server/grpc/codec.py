@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from tritonpy.backends.errors import InvalidArgumentError, UnsupportedError
 from tritonpy.backends.request import InferenceRequest, InferenceResponse, Parameter, SequenceFlag
 from tritonpy.backends.tensor import Tensor

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
+
 from tritonpy.backends.errors import CancelledError, InternalError, TritonpyError, UnavailableError
 from tritonpy.protos.generated import grpc_service_pb2 as messages
 from tritonpy.server.grpc import methods

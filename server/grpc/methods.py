@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
+
 from tritonpy.protos.generated import grpc_service_pb2 as messages
 from tritonpy.protos.generated import health_pb2
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from starlette.types import Send
+
 from tritonpy.backends.errors import TritonpyError
 from tritonpy.protos.bytes_codec import Buffer
 from tritonpy.server.http import json_writing

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.types import ASGIApp, Receive, Scope, Send
+
 from tritonpy.server.engine import Engine
 from tritonpy.server.http.health import health_router
 from tritonpy.server.http.infer import InferEndpoint, infer_target

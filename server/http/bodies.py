@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.types import Receive
+
 from tritonpy.backends.errors import TritonpyError
 from tritonpy.server.http.limits import INLINE_COPY_BYTES
 from tritonpy.server.http.threads import run_if_large

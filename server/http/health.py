@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from starlette.responses import Response
+
 from tritonpy.server.engine import Engine
 from tritonpy.server.http.answers import TEXT, empty_answer, error_answer
 from tritonpy.server.http.responses import HEALTH_TAG, response

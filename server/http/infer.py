@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
+
 from tritonpy.backends.errors import TritonpyError, UnsupportedError
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.scheduler.served_model import ServedModel

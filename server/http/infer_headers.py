@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from starlette.types import Scope
+
 from tritonpy.backends.errors import InvalidArgumentError
 
 HEADER_LENGTH = "Inference-Header-Content-Length"

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 import rapidjson
+
 from tritonpy.backends.errors import InternalError
 from tritonpy.protos.bytes_codec import Buffer
 from tritonpy.server.http.json_access import MAX_UNSIGNED, MIN_SIGNED, Json

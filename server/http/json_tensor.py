@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 
 import numpy as np
+
 from tritonpy.backends.errors import InternalError, InvalidArgumentError
 from tritonpy.backends.tensor import Array, Tensor
 from tritonpy.protos import bytes_codec, datatypes

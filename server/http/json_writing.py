@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import orjson
+
 from tritonpy.backends.tensor import Array
 from tritonpy.protos.bytes_codec import Buffer
 from tritonpy.server.http.limits import INLINE_JSON_ELEMENTS

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 
 import orjson
+
 from tritonpy.backends.errors import TritonpyError
 from tritonpy.backends.tensor import Array
 from tritonpy.server.http.json_access import Json, Numbers

@@ -15,9 +15,10 @@ from typing import Any, NoReturn, cast
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
 from tritonpy.backends.errors import UnavailableError
 from tritonpy.server.http.limits import CONNECTION_BACKLOG, KEEP_ALIVE_TIMEOUT_S, MAX_HEAD_SIZE_BYTES
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _START_POLL_S = 0.005
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from fastapi import APIRouter
 from starlette.responses import Response
+
 from tritonpy.server.engine import Engine, ModelMetadata, ServerMetadata, TensorMetadata
 from tritonpy.server.http import json_writing
 from tritonpy.server.http.answers import json_answer

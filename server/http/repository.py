@@ -7,6 +7,7 @@ import re
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
+
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, UnsupportedError
 from tritonpy.repository.states import IndexEntry
 from tritonpy.server.engine import Engine

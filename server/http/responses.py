@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
 from tritonpy.backends.errors import TritonpyError
 from tritonpy.server.http.answers import (
     JSON,

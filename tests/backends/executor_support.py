@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from tritonpy.backends.contract import BatchResult
 from tritonpy.backends.executor import Executor, ExecutorState
 from tritonpy.backends.request import InferenceRequest, InferenceResponse

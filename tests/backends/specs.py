@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from tritonpy.backends.contract import DeviceKind, Instance, InstanceSpec, ModelSpec, model_spec
 from tritonpy.backends.errors import TritonpyError
 from tritonpy.backends.request import InferenceRequest, InferenceResponse

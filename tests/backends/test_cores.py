@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from tritonpy.backends.cores import available_core_count, cores_per_instance
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.backends.executor_support import BatchRun, error_text, output, request_of, run
+from tests.backends.python.models import DOUBLE, instance_spec, write_model
 from tritonpy.backends.contract import ExecutionMode, ModelSpec
 from tritonpy.backends.errors import InternalError, InvalidArgumentError
 from tritonpy.backends.executor import Executor, ExecutorState
 from tritonpy.backends.executors import create_executors, execution_mode
-
-from tests.backends.executor_support import BatchRun, error_text, output, request_of, run
-from tests.backends.python.models import DOUBLE, instance_spec, write_model
 
 MODES = ("thread", "process")
 

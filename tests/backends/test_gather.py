@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.backends.specs import error, make_request, outputs, rows, words
 from tritonpy.backends.errors import InternalError, InvalidArgumentError
 from tritonpy.backends.gather import gather, read_text, scatter
 from tritonpy.backends.request import InferenceRequest
 from tritonpy.backends.signature import ModelSignature, TensorSpec
 from tritonpy.backends.tensor import Tensor
 from tritonpy.protos import datatypes
-
-from tests.backends.specs import error, make_request, outputs, rows, words
 
 
 def signature(max_batch_size: int = 8, **input_fields: Any) -> ModelSignature:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.backends.parameters import boolean_parameter, integer_parameter
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tritonpy.backends.tensor import Tensor
 from tritonpy.protos import datatypes
 

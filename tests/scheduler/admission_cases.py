@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.backends.request import InferenceRequest
 from tritonpy.backends.signature import ModelSignature, TensorSpec

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tests.scheduler.fakes import NS_PER_MS, Simulation, make_request
 from tritonpy.backends.request import InferenceRequest
 from tritonpy.backends.signature import ModelSignature, TensorSpec
 from tritonpy.protos import datatypes
@@ -12,8 +13,6 @@ from tritonpy.scheduler.batching_policy import BatchingPolicy
 from tritonpy.scheduler.compatibility import compatibility
 from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
 from tritonpy.scheduler.queue_policy import QueuePolicy, TimeoutAction
-
-from tests.scheduler.fakes import NS_PER_MS, Simulation, make_request
 
 MAX_8 = BatchingPolicy(max_batch_size=8, preferred_sizes=frozenset({8}))
 MAX_1 = BatchingPolicy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from tests.scheduler.fakes import NS_PER_MS
 from tritonpy.backends.contract import BatchResult
 from tritonpy.backends.errors import InternalError, TritonpyError
 from tritonpy.backends.executor import ExecutorState, OnDone, OnResponse
@@ -14,8 +15,6 @@ from tritonpy.scheduler.dispatcher import Dispatcher, FinishResponse
 from tritonpy.scheduler.response_order import ResponseOrder
 from tritonpy.scheduler.scheduler import Scheduler
 from tritonpy.scheduler.statistics import ModelStatistics
-
-from tests.scheduler.fakes import NS_PER_MS
 
 INPUT_NS, OUTPUT_NS = 1000, 2000
 """What a fake batch takes before and after the model runs; the model itself takes as long as the test lets it."""

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tritonpy.backends.signature import ModelSignature
-from tritonpy.backends.tensor import Tensor
-from tritonpy.protos import datatypes
-from tritonpy.scheduler.admission import Admission
 
 from tests.scheduler.admission_cases import (
     ADD_SUB,
@@ -23,6 +19,10 @@ from tests.scheduler.admission_cases import (
     strings,
     tensor,
 )
+from tritonpy.backends.signature import ModelSignature
+from tritonpy.backends.tensor import Tensor
+from tritonpy.protos import datatypes
+from tritonpy.scheduler.admission import Admission
 
 # What is let in.
 

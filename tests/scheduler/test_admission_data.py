@@ -6,12 +6,6 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from tritonpy.backends.errors import InvalidArgumentError
-from tritonpy.backends.signature import ModelSignature, TensorSpec
-from tritonpy.backends.tensor import Tensor
-from tritonpy.protos import bytes_codec, datatypes
-from tritonpy.scheduler.admission import Admission, carry_over, fits
-from tritonpy.scheduler.string_elements import MAX_CHECKED_ON_LOOP
 
 from tests.scheduler.admission_cases import (
     ADD_SUB,
@@ -24,6 +18,12 @@ from tests.scheduler.admission_cases import (
     strings,
     tensor,
 )
+from tritonpy.backends.errors import InvalidArgumentError
+from tritonpy.backends.signature import ModelSignature, TensorSpec
+from tritonpy.backends.tensor import Tensor
+from tritonpy.protos import bytes_codec, datatypes
+from tritonpy.scheduler.admission import Admission, carry_over, fits
+from tritonpy.scheduler.string_elements import MAX_CHECKED_ON_LOOP
 
 # Data.
 

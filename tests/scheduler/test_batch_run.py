@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
+
+from tests.scheduler.batcher_cases import MAX_2, MAX_8, requests, with_timeout
+from tests.scheduler.fake_executor import Harness
+from tests.scheduler.fakes import make_request
 from tritonpy.backends.errors import InternalError
 from tritonpy.backends.executor import ExecutorState
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
 from tritonpy.scheduler.response_order import ResponseOrder
-
-from tests.scheduler.batcher_cases import MAX_2, MAX_8, requests, with_timeout
-from tests.scheduler.fake_executor import Harness
-from tests.scheduler.fakes import make_request
 
 
 def error_response(message: str = "bad") -> InferenceResponse:

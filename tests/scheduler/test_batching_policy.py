@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from google.protobuf import text_format
+
 from tritonpy.protos.generated import model_config_pb2
 from tritonpy.scheduler.batching_policy import BatchingPolicy
 from tritonpy.scheduler.queue_policy import QueuePolicy, TimeoutAction

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
+from tests.scheduler.fakes import make_request, make_tensor
 from tritonpy.backends.signature import ModelSignature, TensorSpec
 from tritonpy.protos import datatypes
 from tritonpy.scheduler.compatibility import always_compatible, compatibility
-
-from tests.scheduler.fakes import make_request, make_tensor
 
 VARIABLE = TensorSpec("IN", datatypes.INT32, (-1,))
 FIXED = TensorSpec("FIXED", datatypes.INT32, (2,))

@@ -7,6 +7,7 @@ import weakref
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tritonpy.scheduler.deadlines import Deadlines
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from tests.scheduler.fakes import NS_PER_MS, Drop, Simulation, make_request
 from tritonpy.scheduler.default_scheduler import DefaultScheduler
 from tritonpy.scheduler.scheduler import QueueStatistics
 from tritonpy.scheduler.statistics import FailureReason
-
-from tests.scheduler.fakes import NS_PER_MS, Drop, Simulation, make_request
 
 
 def test_runs_requests_alone_in_order_of_arrival_whatever_priority_and_timeout_say() -> None:

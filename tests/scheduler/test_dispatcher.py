@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
+from tests.scheduler.batcher_cases import MAX_2, MAX_8, preferring, requests, with_timeout
+from tests.scheduler.fake_executor import Harness
+from tests.scheduler.fakes import NS_PER_MS, make_request
 from tritonpy.backends.errors import CancelledError, UnavailableError
 from tritonpy.backends.executor import ExecutorState
 from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
 from tritonpy.scheduler.queue_policy import QueuePolicy
 from tritonpy.scheduler.statistics import FailureReason
-
-from tests.scheduler.batcher_cases import MAX_2, MAX_8, preferring, requests, with_timeout
-from tests.scheduler.fake_executor import Harness
-from tests.scheduler.fakes import NS_PER_MS, make_request
 
 # Requests reach instances.
 

@@ -10,6 +10,10 @@ from functools import partial
 from itertools import chain
 
 import pytest
+
+from tests.scheduler.batcher_cases import MAX_8, requests, with_timeout
+from tests.scheduler.fake_executor import Harness
+from tests.scheduler.fakes import make_request
 from tritonpy.backends.errors import CancelledError, InternalError, UnavailableError
 from tritonpy.backends.executor import ExecutorState
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
@@ -17,10 +21,6 @@ from tritonpy.scheduler.default_scheduler import DefaultScheduler
 from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
 from tritonpy.scheduler.scheduler import Scheduler
 from tritonpy.scheduler.statistics import FailureReason
-
-from tests.scheduler.batcher_cases import MAX_8, requests, with_timeout
-from tests.scheduler.fake_executor import Harness
-from tests.scheduler.fakes import make_request
 
 
 def error_response(message: str = "bad") -> InferenceResponse:

@@ -6,15 +6,15 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.scheduler.batcher_cases import preferring, with_timeout
+from tests.scheduler.fake_executor import Harness
+from tests.scheduler.fakes import NS_PER_MS, make_request
 from tritonpy.backends.errors import InternalError
 from tritonpy.backends.executor import ExecutorState
 from tritonpy.backends.request import InferenceRequest
 from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
 from tritonpy.scheduler.response_order import ResponseOrder
-
-from tests.scheduler.batcher_cases import preferring, with_timeout
-from tests.scheduler.fake_executor import Harness
-from tests.scheduler.fakes import NS_PER_MS, make_request
 
 STEPS = st.lists(st.sampled_from(["arrive", "arrive", "cancel", "finish", "fail", "die", "heal", "wait"]), max_size=60)
 

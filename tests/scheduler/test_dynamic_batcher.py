@@ -4,13 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tritonpy.backends.request import InferenceRequest
-from tritonpy.backends.signature import TensorSpec
-from tritonpy.protos import datatypes
-from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
-from tritonpy.scheduler.queue_policy import QueuePolicy
-from tritonpy.scheduler.scheduler import QueueStatistics
-
 from tests.scheduler.batcher_cases import (
     MAX_1,
     MAX_2,
@@ -23,6 +16,12 @@ from tests.scheduler.batcher_cases import (
     with_timeout,
 )
 from tests.scheduler.fakes import NS_PER_MS, Simulation, make_request
+from tritonpy.backends.request import InferenceRequest
+from tritonpy.backends.signature import TensorSpec
+from tritonpy.protos import datatypes
+from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
+from tritonpy.scheduler.queue_policy import QueuePolicy
+from tritonpy.scheduler.scheduler import QueueStatistics
 
 # Sizes
 

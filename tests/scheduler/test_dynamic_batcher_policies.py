@@ -5,12 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tritonpy.backends.signature import ModelSignature
-from tritonpy.scheduler.batching_policy import BatchingPolicy
-from tritonpy.scheduler.compatibility import compatibility
-from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
-from tritonpy.scheduler.queue_policy import QueuePolicy, TimeoutAction
-from tritonpy.scheduler.statistics import FailureReason
 
 from tests.scheduler.batcher_cases import (
     MAX_1,
@@ -25,6 +19,12 @@ from tests.scheduler.batcher_cases import (
     with_timeout,
 )
 from tests.scheduler.fakes import NS_PER_MS, Drop, Simulation, make_request
+from tritonpy.backends.signature import ModelSignature
+from tritonpy.scheduler.batching_policy import BatchingPolicy
+from tritonpy.scheduler.compatibility import compatibility
+from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
+from tritonpy.scheduler.queue_policy import QueuePolicy, TimeoutAction
+from tritonpy.scheduler.statistics import FailureReason
 
 # Priorities
 

@@ -6,11 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from tritonpy.backends.request import InferenceRequest, InferenceResponse
-from tritonpy.backends.signature import ModelSignature
-from tritonpy.scheduler.compatibility import compatibility
-from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
-from tritonpy.scheduler.response_order import ResponseOrder
 
 from tests.scheduler.batcher_cases import (
     MAX_1,
@@ -21,6 +16,11 @@ from tests.scheduler.batcher_cases import (
     requests,
 )
 from tests.scheduler.fakes import NS_PER_MS, Simulation, make_request
+from tritonpy.backends.request import InferenceRequest, InferenceResponse
+from tritonpy.backends.signature import ModelSignature
+from tritonpy.scheduler.compatibility import compatibility
+from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
+from tritonpy.scheduler.response_order import ResponseOrder
 
 # Delay
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from google.protobuf import text_format
+
+from tests.scheduler.fakes import make_request
 from tritonpy.backends.errors import UnsupportedError
 from tritonpy.backends.signature import ModelSignature, TensorSpec
 from tritonpy.protos import datatypes
@@ -12,8 +14,6 @@ from tritonpy.scheduler.default_scheduler import DefaultScheduler
 from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
 from tritonpy.scheduler.make import make_response_order, make_scheduler
 from tritonpy.scheduler.response_order import ResponseOrder
-
-from tests.scheduler.fakes import make_request
 
 SIGNATURE = ModelSignature(4, (TensorSpec("IN", datatypes.INT32, (-1,)),), ())
 

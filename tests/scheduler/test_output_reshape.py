@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+from tests.scheduler.fakes import make_request, make_tensor
 from tritonpy.backends.request import InferenceResponse
 from tritonpy.backends.signature import ModelSignature, TensorSpec
 from tritonpy.backends.tensor import Tensor
 from tritonpy.protos import datatypes
 from tritonpy.scheduler.served_model import output_reshaper
-
-from tests.scheduler.fakes import make_request, make_tensor
 
 
 def reshaped(spec: TensorSpec, max_batch_size: int, tensor: Tensor) -> Tensor:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
+
+from tests.scheduler.fakes import make_request
 from tritonpy.backends.errors import Kind, UnavailableError
 from tritonpy.backends.request import InferenceRequest
 from tritonpy.scheduler.priority_queue import PriorityQueue
 from tritonpy.scheduler.queue_policy import QueuePolicy, TimeoutAction
 from tritonpy.scheduler.scheduler import QueueStatistics
 from tritonpy.scheduler.statistics import FailureReason
-
-from tests.scheduler.fakes import make_request
 
 REJECT = QueuePolicy(default_timeout_ns=100, allow_timeout_override=True)
 DELAY = QueuePolicy(TimeoutAction.DELAY, default_timeout_ns=100, allow_timeout_override=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tritonpy.protos.generated import model_config_pb2
 from tritonpy.scheduler.queue_policy import QueuePolicy, TimeoutAction
 

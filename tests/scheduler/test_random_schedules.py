@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.scheduler.fakes import NS_PER_MS, Simulation, make_request
+from tests.scheduler.reference_batcher import ReferenceBatcher
 from tritonpy.backends.signature import ModelSignature, TensorSpec
 from tritonpy.protos import datatypes
 from tritonpy.scheduler.batching_policy import BatchingPolicy
@@ -17,9 +20,6 @@ from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
 from tritonpy.scheduler.queue_policy import QueuePolicy, TimeoutAction
 from tritonpy.scheduler.scheduler import Scheduler
 from tritonpy.scheduler.statistics import FailureReason
-
-from tests.scheduler.fakes import NS_PER_MS, Simulation, make_request
-from tests.scheduler.reference_batcher import ReferenceBatcher
 
 TIMES_MS = st.sampled_from([0, 0, 0, 1, 2, 3, 5, 8, 20, 40])
 

@@ -6,10 +6,10 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tritonpy.backends.request import InferenceRequest, InferenceResponse
-from tritonpy.scheduler.response_order import ResponseOrder
 
 from tests.scheduler.fakes import make_request
+from tritonpy.backends.request import InferenceRequest, InferenceResponse
+from tritonpy.scheduler.response_order import ResponseOrder
 
 
 def reserved(count: int) -> tuple[ResponseOrder, list[InferenceRequest]]:

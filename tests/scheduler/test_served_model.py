@@ -9,6 +9,9 @@ from typing import TypeVar
 
 import pytest
 from google.protobuf import text_format
+
+from tests.scheduler.fake_executor import FakeExecutor, FakeTime
+from tests.scheduler.fakes import make_request, make_tensor
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, UnavailableError
 from tritonpy.backends.executor import ExecutorState
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
@@ -16,9 +19,6 @@ from tritonpy.backends.signature import ModelSignature, TensorSpec
 from tritonpy.protos import datatypes
 from tritonpy.protos.generated import model_config_pb2
 from tritonpy.scheduler.served_model import ServedModel
-
-from tests.scheduler.fake_executor import FakeExecutor, FakeTime
-from tests.scheduler.fakes import make_request, make_tensor
 
 T = TypeVar("T")
 

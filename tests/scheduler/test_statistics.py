@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 
 import pytest
+
+from tests.scheduler.batcher_cases import MAX_2, MAX_8, with_timeout
+from tests.scheduler.fake_executor import INPUT_NS, OUTPUT_NS, Harness
+from tests.scheduler.fakes import NS_PER_MS, make_request
 from tritonpy.backends.contract import BatchResult
 from tritonpy.backends.errors import InternalError
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.scheduler.dynamic_batcher import DynamicBatcher
 from tritonpy.scheduler.statistics import DurationCounter, FailureReason, ModelStatistics
-
-from tests.scheduler.batcher_cases import MAX_2, MAX_8, with_timeout
-from tests.scheduler.fake_executor import INPUT_NS, OUTPUT_NS, Harness
-from tests.scheduler.fakes import NS_PER_MS, make_request
 
 RESULT = BatchResult([], start_ns=110, inputs_ready_ns=120, outputs_begin_ns=150, end_ns=155)
 NOTHING = DurationCounter()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from google.protobuf import json_format
+
 from tritonpy.backends.errors import InvalidArgumentError, NotFoundError, TritonpyError
 from tritonpy.backends.request import InferenceRequest, InferenceResponse, Reply
 from tritonpy.backends.signature import ModelSignature, TensorSpec

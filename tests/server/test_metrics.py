@@ -10,12 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from tritonpy.protos import datatypes
-from tritonpy.scheduler.statistics import FailureReason
-from tritonpy.server.metrics import create_metrics_app, create_registry, exposition
 
 from tests.server.fake_engine import FakeEngine, FakeModel, signature
 from tests.server.http.running_app import RunningApp, running
+from tritonpy.protos import datatypes
+from tritonpy.scheduler.statistics import FailureReason
+from tritonpy.server.metrics import create_metrics_app, create_registry, exposition
 
 MODEL_FAMILIES = [
     ("nv_inference_request_success", "counter"),

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from tests.backends.specs import instance_spec, make_spec
 from tritonpy.backends.contract import ModelSpec
 from tritonpy.backends.onnx_runtime.backend import OnnxBackend
 from tritonpy.backends.onnx_runtime.instance import OnnxInstance
-
-from tests.backends.specs import instance_spec, make_spec
 
 Info = tuple[str, int, Sequence[int | str] | None]
 

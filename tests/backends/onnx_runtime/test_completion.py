@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from onnx import TensorProto, helper
+
+from tests.backends.onnx_runtime.models import add_with_default, gemm, identity, make_model, saved
+from tests.backends.specs import entry
 from tritonpy.backends.contract import Completion
 from tritonpy.backends.errors import InternalError
 from tritonpy.backends.onnx_runtime.backend import OnnxBackend
 from tritonpy.backends.signature import TensorSpec
 from tritonpy.protos import datatypes
-
-from tests.backends.onnx_runtime.models import add_with_default, gemm, identity, make_model, saved
-from tests.backends.specs import entry
 
 X = TensorSpec("X", datatypes.FP32, (3,))
 OUTPUTS = (TensorSpec("Y", datatypes.FP32, (2,)), TensorSpec("Z", datatypes.FP32, (3,)))

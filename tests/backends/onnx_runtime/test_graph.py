@@ -8,10 +8,10 @@ from typing import Any
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tritonpy.backends.errors import InternalError, InvalidArgumentError
 
 from tests.backends.onnx_runtime.models import add_with_default, gemm, identity, make_model, saved, start
 from tests.backends.specs import entry, make_spec
+from tritonpy.backends.errors import InternalError, InvalidArgumentError
 
 X = entry("X", "FP32", [4])
 Y = entry("Y", "FP32", [4])

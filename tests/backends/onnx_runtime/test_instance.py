@@ -10,13 +10,13 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+
+from tests.backends.onnx_runtime.models import add_with_default, gemm, identity, make_model, saved, start
+from tests.backends.specs import bfloat16_request, entry, error, make_request, make_spec, outputs, rows, run, words
 from tritonpy.backends.contract import ModelSpec
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, UnsupportedError
 from tritonpy.backends.onnx_runtime.instance import OnnxInstance
 from tritonpy.protos import datatypes
-
-from tests.backends.onnx_runtime.models import add_with_default, gemm, identity, make_model, saved, start
-from tests.backends.specs import bfloat16_request, entry, error, make_request, make_spec, outputs, rows, run, words
 
 GEMM_INPUTS = [entry("X", "FP32", [3])]
 GEMM_OUTPUTS = [entry("Y", "FP32", [2]), entry("Z", "FP32", [3])]

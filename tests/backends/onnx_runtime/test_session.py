@@ -7,14 +7,14 @@ from typing import Any
 
 import onnxruntime
 import pytest
+
+from tests.backends.onnx_runtime.models import gemm, saved
+from tests.backends.specs import instance_spec, make_spec
 from tritonpy.backends.contract import DeviceKind, InstanceSpec, ModelSpec
 from tritonpy.backends.cores import available_core_count
 from tritonpy.backends.errors import InvalidArgumentError, UnsupportedError
 from tritonpy.backends.onnx_runtime.providers import CPU, CUDA, TENSORRT, providers, tensorrt_options
 from tritonpy.backends.onnx_runtime.session import make_session, session_options
-
-from tests.backends.onnx_runtime.models import gemm, saved
-from tests.backends.specs import instance_spec, make_spec
 
 Level = onnxruntime.GraphOptimizationLevel
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.backends.executor_support import BatchRun, error_text, output, request_of, run, wait_for_state
+from tests.backends.python.models import DOUBLE, instance_spec, write_model
 from tritonpy.backends.contract import ModelSpec
 from tritonpy.backends.errors import InternalError, Kind
 from tritonpy.backends.executor import ExecutorState
 from tritonpy.backends.process.executor import ProcessExecutor, complete_in_process
-
-from tests.backends.executor_support import BatchRun, error_text, output, request_of, run, wait_for_state
-from tests.backends.python.models import DOUBLE, instance_spec, write_model
 
 EXIT_OR_DOUBLE = """
     class TritonPythonModel:

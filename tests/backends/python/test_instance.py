@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.backends.executor_support import error_text, output, request_of
+from tests.backends.python.models import instance_spec, write_model
 from tritonpy.backends.contract import BatchResult
 from tritonpy.backends.errors import Kind
 from tritonpy.backends.python.backend import PythonBackend
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.backends.run_batch import run_batch
-
-from tests.backends.executor_support import error_text, output, request_of
-from tests.backends.python.models import instance_spec, write_model
 
 FAILED = "Failed to process the request(s) for model 'm_0', message: "
 

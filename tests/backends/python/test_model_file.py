@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tritonpy.backends.errors import InternalError
-from tritonpy.backends.python.backend import PythonBackend
 
 from tests.backends.python.models import DOUBLE, instance_spec, write_model
+from tritonpy.backends.errors import InternalError
+from tritonpy.backends.python.backend import PythonBackend
 
 
 def test_files_beside_the_model_can_be_imported_both_ways(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tritonpy.backends.python.pb_model_config import ModelConfig
 
 TENSOR = {"name": "T", "data_type": "TYPE_FP32", "dims": [4]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tritonpy.backends import tensor as core
 from tritonpy.backends.python.pb_errors import TritonModelException
 from tritonpy.backends.python.pb_tensor import Tensor

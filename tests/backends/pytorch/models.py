@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from tests.backends.specs import entry, instance_spec, make_spec
 from tritonpy.backends.contract import ModelSpec
 from tritonpy.backends.pytorch.backend import PyTorchBackend
 from tritonpy.backends.pytorch.instance import PyTorchInstance
-
-from tests.backends.specs import entry, instance_spec, make_spec
 
 X = entry("INPUT__0", "FP32", [4])
 Y = entry("OUTPUT__0", "FP32", [3])

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tritonpy.backends.errors import InternalError
-from tritonpy.backends.pytorch.archive import is_inductor_package, refuse_objects
 
 from tests.backends.pytorch.models import Linear, spec_of, start, write_exported
+from tritonpy.backends.errors import InternalError
+from tritonpy.backends.pytorch.archive import is_inductor_package, refuse_objects
 
 
 class Touches:

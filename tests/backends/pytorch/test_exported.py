@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from tests.backends.pytorch.models import Linear, spec_of, start, write_exported
+from tests.backends.specs import entry, error, make_request, outputs, rows, run
 from tritonpy.backends.contract import Completion, ModelSpec
 from tritonpy.backends.errors import InternalError, InvalidArgumentError
 from tritonpy.backends.pytorch.backend import PyTorchBackend
 from tritonpy.backends.signature import TensorSpec
 from tritonpy.protos import datatypes
-
-from tests.backends.pytorch.models import Linear, spec_of, start, write_exported
-from tests.backends.specs import entry, error, make_request, outputs, rows, run
 
 X = entry("x", "FP32", [4])
 Y = entry("y", "FP32", [3])

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from tests.backends.pytorch.models import spec_of, start
+from tests.backends.specs import entry, error, instance_spec, make_request, outputs, rows, run
 from tritonpy.backends.contract import DeviceKind, ModelSpec
 from tritonpy.backends.errors import InvalidArgumentError, UnsupportedError
 from tritonpy.backends.pytorch.backend import PyTorchBackend
 from tritonpy.backends.pytorch.inductor import InductorProgram, check_processor
-
-from tests.backends.pytorch.models import spec_of, start
-from tests.backends.specs import entry, error, instance_spec, make_request, outputs, rows, run
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="AOTInductor needs a C++ compiler")
 

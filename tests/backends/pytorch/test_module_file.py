@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from tests.backends.pytorch.models import Linear, SumAndDifference, spec_of, start, write_torchscript
+from tests.backends.specs import entry, error, outputs, rows, run
 from tritonpy.backends.contract import ModelSpec
 from tritonpy.backends.errors import InternalError, InvalidArgumentError
 from tritonpy.backends.pytorch.backend import PyTorchBackend, model_file
 from tritonpy.backends.pytorch.module_file import compile_options
-
-from tests.backends.pytorch.models import Linear, SumAndDifference, spec_of, start, write_torchscript
-from tests.backends.specs import entry, error, outputs, rows, run
 
 NET = """
 import torch

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from tests.backends.pytorch.models import Linear, spec_of, write_torchscript
+from tests.backends.specs import entry, instance_spec, outputs, rows, run
 from tritonpy.backends.contract import DeviceKind
 from tritonpy.backends.cores import available_core_count
 from tritonpy.backends.errors import InvalidArgumentError, UnsupportedError
 from tritonpy.backends.pytorch import settings as settings_module
 from tritonpy.backends.pytorch.backend import PyTorchBackend, device_of
 from tritonpy.backends.pytorch.settings import apply_process_switches, read_settings, set_threads
-
-from tests.backends.pytorch.models import Linear, spec_of, write_torchscript
-from tests.backends.specs import entry, instance_spec, outputs, rows, run
 
 
 def on_new_thread(function: Callable[[], Any]) -> Any:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from tests.backends.pytorch.models import Linear, SumAndDifference, X, Y, spec_of, start, write_torchscript
+from tests.backends.specs import bfloat16_request, entry, error, make_request, outputs, rows, run, words
 from tritonpy.backends.contract import ModelSpec
 from tritonpy.backends.errors import InternalError, InvalidArgumentError
 from tritonpy.backends.pytorch.backend import PyTorchBackend
 from tritonpy.protos import datatypes
-
-from tests.backends.pytorch.models import Linear, SumAndDifference, X, Y, spec_of, start, write_torchscript
-from tests.backends.specs import bfloat16_request, entry, error, make_request, outputs, rows, run, words
 
 
 class Identity(torch.nn.Module):

@@ -42,7 +42,9 @@ EXCHANGES = (
         infer_json("types", Input("IN_FP32", "FP32", [len(SINGLES)], SINGLES)),
         exact_text=True,
     ),
-    Exchange("http-singles-not-nearest", infer_json("types", Input("IN_FP32", "FP32", [len(NOT_NEAREST)], NOT_NEAREST))),
+    Exchange(
+        "http-singles-not-nearest", infer_json("types", Input("IN_FP32", "FP32", [len(NOT_NEAREST)], NOT_NEAREST))
+    ),
     Exchange("http-special-doubles", infer_text("types", types("FP64", 8, SPECIAL)), exact_text=True),
     Exchange("http-special-singles", infer_text("types", types("FP32", 8, SPECIAL)), exact_text=True),
     Exchange("http-inf-short", infer_text("types", types("FP32", 2, "[Inf,-Inf]")), exact_text=True),

@@ -45,17 +45,15 @@ BROKEN = {
 BAD_CONFIG = {
     "name": "bad_config",
     "state": "UNAVAILABLE",
-    "reason": "Invalid argument: bad_config/config.pbtxt:2:37: 'input [ { name: \"INPUT0\" data_type: TYPE_FP33 "
-    "dims: [ 1 ] } ]': Enum type \"inference.DataType\" has no value named TYPE_FP33.",
+    "reason": 'Invalid argument: bad_config/config.pbtxt:2:37: \'input [ { name: "INPUT0" data_type: TYPE_FP33 '
+    'dims: [ 1 ] } ]\': Enum type "inference.DataType" has no value named TYPE_FP33.',
 }
 ENTRIES: list[Json] = sorted(
     [*({"name": name, "version": version, "state": "READY"} for name, version in READY), BROKEN, BAD_CONFIG],
     key=lambda entry: (entry["name"], entry.get("version", "")),
 )
 TELLS_WHY = "a model whose configuration is wrong is listed with the reason, not by its name alone"
-HTTP_INDEX = Differs(
-    {"status": 200, "headers": {"content-type": "application/json"}, "json": ENTRIES}, TELLS_WHY
-)
+HTTP_INDEX = Differs({"status": 200, "headers": {"content-type": "application/json"}, "json": ENTRIES}, TELLS_WHY)
 GRPC_INDEX = Differs({"code": "OK", "response": {"models": ENTRIES}}, TELLS_WHY)
 
 EXCHANGES = (

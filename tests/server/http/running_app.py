@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import uvloop
 from starlette.types import ASGIApp
+
 from tritonpy.server.http.listener import HttpListener, bind_socket
 
 TIMEOUT_S = 20

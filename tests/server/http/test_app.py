@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.server.fake_engine import FakeEngine, FakeModel, echo, example_engine, signature
+from tests.server.http.running_app import RunningApp, read_to_end, running
 from tritonpy.backends.errors import (
     CancelledError,
     InternalError,
@@ -27,9 +30,6 @@ from tritonpy.protos import datatypes
 from tritonpy.repository.states import IndexEntry
 from tritonpy.server.http.app import create_app
 from tritonpy.server.http.options import HttpOptions
-
-from tests.server.fake_engine import FakeEngine, FakeModel, echo, example_engine, signature
-from tests.server.http.running_app import RunningApp, read_to_end, running
 
 LIMIT_BYTES = 2_000_000
 INFER = "/v2/models/identity/infer"

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.server.http.bodies import BodyLimit, DisconnectedError, read_body
 

@@ -8,6 +8,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tritonpy.backends.errors import InvalidArgumentError, UnsupportedError
 from tritonpy.server.http.compression import Encoding, compress, decompress, request_encoding, response_encoding
 

@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from tritonpy.server.http.infer import InferEndpoint, Target, infer_target
-from tritonpy.server.http.options import HttpOptions
 
 from tests.server.fake_engine import FakeModel, example_engine
+from tritonpy.server.http.infer import InferEndpoint, Target, infer_target
+from tritonpy.server.http.options import HttpOptions
 
 BODY = b'{"inputs":[{"name":"INPUT0","shape":[1,1],"datatype":"FP32","data":[1]}]}'
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.server.http.infer_headers import InferHeaders, header_size, infer_headers, json_size
 

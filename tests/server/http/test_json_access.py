@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from tritonpy.backends.errors import InternalError
 from tritonpy.server.http import json_access
 from tritonpy.server.http.json_access import Json

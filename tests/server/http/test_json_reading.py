@@ -9,6 +9,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, TritonpyError
 from tritonpy.server.http.json_reading import read_json
 

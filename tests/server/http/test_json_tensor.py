@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tritonpy.backends.errors import InternalError, InvalidArgumentError
 from tritonpy.protos import datatypes
 from tritonpy.protos.datatypes import Datatype

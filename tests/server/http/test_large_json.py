@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tritonpy.backends.errors import InternalError, TritonpyError
 from tritonpy.protos import datatypes
 from tritonpy.server.http import large_json, threads

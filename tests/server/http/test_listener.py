@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 from starlette.types import Receive, Scope, Send
+
+from tests.server.http.running_app import RunningApp, read_to_end, running
 from tritonpy.backends.errors import UnavailableError
 from tritonpy.server.http.answers import TEXT, Answer, send_answer
 from tritonpy.server.http.limits import MAX_HEAD_SIZE_BYTES
 from tritonpy.server.http.listener import HttpListener, bind_socket
-
-from tests.server.http.running_app import RunningApp, read_to_end, running
 
 GET = b"GET /%b HTTP/1.1\r\n\r\n"
 

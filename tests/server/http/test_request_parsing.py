@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.server.fake_engine import FakeEngine, example_engine
 from tritonpy.backends.errors import (
     InternalError,
     InvalidArgumentError,
@@ -19,8 +21,6 @@ from tritonpy.backends.request import SequenceFlag
 from tritonpy.server.http import limits
 from tritonpy.server.http.output_forms import OutputForm
 from tritonpy.server.http.request_parsing import ParsedRequest, parse_request
-
-from tests.server.fake_engine import FakeEngine, example_engine
 
 LIMIT_BYTES = 10_000
 ENGINE: FakeEngine = example_engine()

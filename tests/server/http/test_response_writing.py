@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.server.fake_engine import FakeModel, signature
 from tritonpy.backends.errors import InternalError, InvalidArgumentError
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.backends.tensor import Tensor
@@ -20,8 +22,6 @@ from tritonpy.server.http.compression import Encoding
 from tritonpy.server.http.limits import INLINE_COMPRESSION_BYTES, INLINE_JSON_ELEMENTS
 from tritonpy.server.http.output_forms import OutputForm, OutputForms
 from tritonpy.server.http.response_writing import is_large, json_data, write_response
-
-from tests.server.fake_engine import FakeModel, signature
 
 JSON, BINARY = OutputForm(binary=False), OutputForm(binary=True)
 ALL_JSON = OutputForms({}, others=JSON)

@@ -11,12 +11,12 @@ import pytest
 import tritonclient.http as client_module
 import tritonclient.http.aio as aio_client_module
 from tritonclient.utils import InferenceServerException
-from tritonpy.repository.states import IndexEntry
-from tritonpy.server.http.app import create_app
-from tritonpy.server.http.options import HttpOptions
 
 from tests.server.fake_engine import FakeEngine, example_engine
 from tests.server.http.running_app import RunningApp, running
+from tritonpy.repository.states import IndexEntry
+from tritonpy.server.http.app import create_app
+from tritonpy.server.http.options import HttpOptions
 
 
 @pytest.fixture(scope="module")
