@@ -18,7 +18,6 @@ class Artifact:
     filename: str
     backend: str
     platforms: tuple[str, ...] = ()
-    fills_platform: bool = True
 
 
 # In the order in which they are looked for.
@@ -48,7 +47,7 @@ def autofill(config: model_config_pb2.ModelConfig, model_directory: Path) -> Non
     artifact = _find_artifact(config, first_version_directory(model_directory))
     if artifact is not None:
         _fill_from(config, artifact)
-    elif not (config.backend or config.platform):
+    elif not (config.backend or config.platform or config.default_model_filename):
         _fill_from_name(config, model_directory.name)
 
 
@@ -63,14 +62,19 @@ def _find_artifact(config: model_config_pb2.ModelConfig, version_directory: Path
     present = [one for one in candidates if version_directory and (version_directory / one.filename).exists()]
     if present:
         return present[0]
-    return candidates[0] if config.backend and candidates else None
+    return _default(config, candidates)
 
 
 def _by_filename(config: model_config_pb2.ModelConfig, candidates: list[Artifact]) -> Artifact | None:
     for artifact in candidates:
         if artifact.filename == config.default_model_filename:
             return artifact
-    return candidates[0] if config.backend and candidates else None
+    return _default(config, candidates)
+
+
+def _default(config: model_config_pb2.ModelConfig, candidates: list[Artifact]) -> Artifact | None:
+    """A configured backend has a usual file, except TensorFlow, which has two that differ in platform."""
+    return candidates[0] if config.backend not in ("", "tensorflow") and candidates else None
 
 
 def _fill_from(config: model_config_pb2.ModelConfig, artifact: Artifact) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from google.protobuf import text_format
-from google.protobuf.descriptor import Descriptor
 
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.protos.generated import model_config_pb2
 
+_PACKAGE = "inference."
 _UNKNOWN_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "(\w+)"')
-_POSITION = re.compile(r"^(\d+):(\d+) : ?(.*)", re.S)
+_UNKNOWN_VALUE = re.compile(r'Enum type "([\w.]+)" has no value named (\w+)')
+_POSITION = re.compile(r"^\d+:\d+ : ?(.*)", re.S)
 
 
 class ConfigFileError(InvalidArgumentError):
@@ -42,10 +44,16 @@ def parse_config(text: str, filename: str) -> model_config_pb2.ModelConfig:
         text_format.Parse(text, config)
     except text_format.ParseError as error:
         line, column = error.GetLine() or 1, error.GetColumn() or 1
-        match = _POSITION.match(str(error))
-        problem = match[3] if match else str(error)
-        raise ConfigFileError(filename, line, column, _explained(problem)) from None
+        raise ConfigFileError(filename, line, column, _explained(_problem(error, text, line))) from None
     return config
+
+
+def _problem(error: text_format.ParseError, text: str, line: int) -> str:
+    """The parser's message without position and without the line of the file, which it may put in front."""
+    match = _POSITION.match(str(error))
+    problem = match[1] if match else str(error)
+    source = text.split("\n")[line - 1]
+    return problem.removeprefix(f"'{source}': ").removeprefix("'': ")
 
 
 def _shown(path: Path) -> str:
@@ -53,21 +61,22 @@ def _shown(path: Path) -> str:
 
 
 def _explained(problem: str) -> str:
-    """The parser's message, with the name that was probably meant if a field is unknown."""
-    match = _UNKNOWN_FIELD.search(problem)
-    if match is None:
-        return problem
-    message_name, field = match[1], match[2]
-    message = _find_message(message_name)
-    names = sorted(message.fields_by_name) if message else []
-    near = difflib.get_close_matches(field, names, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(names)}"
-    return f"unknown field '{field}' in {message_name.removeprefix('inference.')}; {hint}"
-
-
-def _find_message(full_name: str) -> Descriptor | None:
+    """The parser's message, with the name that was probably meant if a field or value is unknown."""
     pool = model_config_pb2.DESCRIPTOR.pool
-    try:
-        return pool.FindMessageTypeByName(full_name)
-    except KeyError:
-        return None
+    if match := _UNKNOWN_FIELD.search(problem):
+        fields = pool.FindMessageTypeByName(match[1]).fields_by_name
+        return f"unknown field '{match[2]}' in {_short(match[1])}; {_hint(match[2], fields)}"
+    if match := _UNKNOWN_VALUE.search(problem):
+        values = pool.FindEnumTypeByName(match[1]).values_by_name
+        return f"unknown value '{match[2]}' of {_short(match[1])}; expected one of: {', '.join(values)}"
+    return problem.replace(_PACKAGE, "")
+
+
+def _short(full_name: str) -> str:
+    return full_name.removeprefix(_PACKAGE)
+
+
+def _hint(wrong: str, names: Iterable[str]) -> str:
+    known = sorted(names)
+    near = difflib.get_close_matches(wrong, known, 1)
+    return f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(known)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tritonpy.backends.errors import InternalError, UnsupportedError
+from tritonpy.backends.errors import InternalError, InvalidArgumentError, UnsupportedError
 from tritonpy.backends.signature import ModelSignature
 
 
@@ -25,8 +25,11 @@ def _read(model_directory: Path, filename: str, output: str, model_name: str) ->
             f"label file path '{filename}' for output '{output}' in model '{model_name}' is outside model directory"
         )
     try:
-        return tuple(path.read_text(encoding="utf-8").splitlines())
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise InternalError(
             f"failed to open text file for read {model_name}/{filename}: {error.strerror or 'cannot be read'}"
         ) from None
+    except UnicodeDecodeError:
+        raise InvalidArgumentError(f"label file {model_name}/{filename} is not UTF-8 text") from None
+    return tuple(lines if lines[-1] else lines[:-1])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from tritonpy.backends.contract import ModelSpec, model_spec
 from tritonpy.backends.errors import InternalError, TritonpyError
@@ -28,13 +28,13 @@ from tritonpy.repository.labels import read_labels
 from tritonpy.repository.normalise import normalise, normalise_instance_groups
 from tritonpy.repository.options import RepositoryOptions
 from tritonpy.repository.tensor_rules import validate_tensors
-from tritonpy.repository.validate import refuse_unsupported, validate
+from tritonpy.repository.unsupported import ignored_features, refuse_unsupported
+from tritonpy.repository.validate import validate
 from tritonpy.repository.version_policy import choose_versions
 from tritonpy.scheduler.served_model import ServedModel
 
 ModelConfig = model_config_pb2.ModelConfig
-Result = TypeVar("Result")
-RunBlocking = Callable[[Callable[[], Result]], "asyncio.Future[Result]"]
+logger = logging.getLogger(__name__)
 
 # Triton's debugging aid: a batcher waits until this many requests are queued.
 DELAY_SCHEDULER_VARIABLE = "TRITONSERVER_DELAY_SCHEDULER"
@@ -50,7 +50,7 @@ class ModelPlan:
 
 
 class ModelLoader:
-    """Loads models as the options say. Whatever touches files runs through `run_blocking`, off the event loop."""
+    """Loads models as the options say; whatever touches files runs off the event loop."""
 
     def __init__(self, options: RepositoryOptions, loop: asyncio.AbstractEventLoop) -> None:
         self._options = options
@@ -73,7 +73,6 @@ class ModelLoader:
             )
         if not self._options.auto_complete:
             validate_tensors(config)
-        refuse_unsupported(config)
         return ModelPlan(directory, config, tuple(choose_versions(config, layout.find_versions(directory))))
 
     def _read_config(self, directory: Path) -> ModelConfig:
@@ -87,14 +86,7 @@ class ModelLoader:
     async def load_version(self, plan: ModelPlan, version: int) -> ServedModel:
         """Load one version and start its instances. Raises TritonpyError with the reason if that fails."""
         started_s = time.monotonic()
-        config = ModelConfig()
-        config.CopyFrom(plan.config)
-        find_backend(config.backend)
-        normalise_instance_groups(config, self._gpu_ids)
-        validate_instances(config, self._gpu_ids)
-        if self._options.auto_complete:
-            await self._complete(config, plan, version)
-        validate_tensors(config)
+        config = await self._complete_config(plan, version)
         spec = self._spec(config, plan, version)
         labels = await self._loop.run_in_executor(None, read_labels, spec.signature, spec.name, plan.directory)
         executors = create_executors(spec, instances(config), self._loop)
@@ -109,6 +101,21 @@ class ModelLoader:
             load_duration_s=time.monotonic() - started_s,
             hold_until_count=int(os.environ.get(DELAY_SCHEDULER_VARIABLE, "0")),
         )
+
+    async def _complete_config(self, plan: ModelPlan, version: int) -> ModelConfig:
+        """The configuration of one version, completed from its files and checked."""
+        config = ModelConfig()
+        config.CopyFrom(plan.config)
+        refuse_unsupported(config)
+        find_backend(config.backend)
+        normalise_instance_groups(config, self._gpu_ids)
+        validate_instances(config, self._gpu_ids)
+        if self._options.auto_complete:
+            await self._complete(config, plan, version)
+        validate_tensors(config)
+        for feature in ignored_features(config):
+            logger.warning("model '%s' version %d asks for %s; it has no effect", config.name, version, feature)
+        return config
 
     async def _complete(self, config: ModelConfig, plan: ModelPlan, version: int) -> None:
         completion = await complete(self._spec(config, plan, version), self._loop)
@@ -127,16 +134,26 @@ class ModelLoader:
         )
 
 
-async def _start_all(executors: list[Executor]) -> None:
+async def _start_all(executors: Sequence[Executor]) -> None:
     """Start all instances at the same time; if one fails, stop those that started and raise its error."""
-    outcomes = await asyncio.gather(*(executor.start() for executor in executors), return_exceptions=True)
+    starts = [asyncio.ensure_future(executor.start()) for executor in executors]
+    try:
+        outcomes = await asyncio.gather(*starts, return_exceptions=True)
+    except asyncio.CancelledError:
+        await asyncio.gather(*starts, return_exceptions=True)
+        await _stop_started(executors, starts)
+        raise
     errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    if not errors:
-        return
+    if errors:
+        await _stop_started(executors, starts)
+        raise next((error for error in errors if isinstance(error, TritonpyError)), errors[0])
+
+
+async def _stop_started(executors: Sequence[Executor], starts: Sequence[asyncio.Future[None]]) -> None:
+    """Stop the executors whose start, which is done, succeeded."""
     started = [
         executor
-        for executor, outcome in zip(executors, outcomes, strict=True)
-        if not isinstance(outcome, BaseException)
+        for executor, start in zip(executors, starts, strict=True)
+        if not start.cancelled() and start.exception() is None
     ]
     await asyncio.gather(*(executor.stop() for executor in started))
-    raise next((error for error in errors if isinstance(error, TritonpyError)), errors[0])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tritonpy.backends.errors import NotFoundError, UnavailableError
+from tritonpy.repository.load_errors import OTHER_VERSION_REASON
 from tritonpy.repository.states import UNLOADED_REASON, IndexEntry, ModelState
 from tritonpy.scheduler.served_model import ServedModel
 
@@ -18,9 +20,14 @@ class VersionRecord:
     model: ServedModel | None = None
 
     @property
-    def is_failed(self) -> bool:
-        """Whether this version should be ready, and is not: it is neither ready nor unloaded on purpose."""
+    def is_missing(self) -> bool:
+        """Whether this version is neither ready nor unloaded on purpose."""
         return self.state is not ModelState.READY and self.reason != UNLOADED_REASON
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last load of this version failed."""
+        return self.state is ModelState.UNAVAILABLE and self.is_missing
 
 
 @dataclass(slots=True)
@@ -39,8 +46,21 @@ class ModelRecord:
         }
 
     @property
-    def is_failed(self) -> bool:
-        return bool(self.reason) or any(version.is_failed for version in self.versions.values())
+    def is_missing(self) -> bool:
+        """Whether anything of this model that should be ready is not."""
+        return bool(self.reason) or any(version.is_missing for version in self.versions.values())
+
+    def note_failure(self, reason: str) -> None:
+        """No version could be tried. A model that is served goes on being served, and the index goes on saying so."""
+        if not self.ready():
+            self.reason = reason
+
+    def note_failed_versions(self, versions: Sequence[int], reasons: Mapping[int, str]) -> None:
+        """A load of these versions failed, for the given reasons. Those that were ready before stay ready."""
+        for version in versions:
+            if version not in self.ready():
+                reason = reasons.get(version, OTHER_VERSION_REASON)
+                self.versions[version] = VersionRecord(ModelState.UNAVAILABLE, reason)
 
     def entries(self, name: str) -> list[IndexEntry]:
         """The rows of the index. A model whose configuration is wrong has one row with the reason, where Triton tells
@@ -108,7 +128,7 @@ class ModelTable:
 
     def failed_models(self) -> list[str]:
         """The models that should be ready and are not, for whatever reason."""
-        return [name for name, record in sorted(self._models.items()) if record.is_failed]
+        return [name for name, record in sorted(self._models.items()) if record.is_missing]
 
     def served(self) -> list[ServedModel]:
         """Every model version that can be asked, by name and version."""

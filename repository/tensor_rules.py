@@ -12,6 +12,7 @@ from tritonpy.protos.generated import model_config_pb2
 ModelConfig = model_config_pb2.ModelConfig
 Entry = model_config_pb2.ModelInput | model_config_pb2.ModelOutput
 _TENSORRT_PLATFORM = "tensorrt_plan"
+_IMAGE_RANK = 3
 
 
 def validate_tensors(config: ModelConfig) -> None:
@@ -19,15 +20,8 @@ def validate_tensors(config: ModelConfig) -> None:
     for kind, entries in (("input", config.input), ("output", config.output)):
         for entry in entries:
             for problem in _problems(entry, config):
-                raise InvalidArgumentError(f"model {kind} {_name(entry)}{problem} for {config.name}")
+                raise InvalidArgumentError(f"model {kind} {problem} for {config.name}")
         _check_unique(kind, [entry.name for entry in entries], config.name)
-    for entry in config.input:
-        if entry.format != model_config_pb2.ModelInput.FORMAT_NONE and len(entry.dims) != 3:
-            raise InvalidArgumentError(f"model input NHWC/NCHW require 3 dims for {config.name}")
-
-
-def _name(entry: Entry) -> str:
-    return f"'{entry.name}' " if entry.name else ""
 
 
 def _check_unique(kind: str, names: Sequence[str], model_name: str) -> None:
@@ -41,6 +35,17 @@ def _check_unique(kind: str, names: Sequence[str], model_name: str) -> None:
 
 def _problems(entry: Entry, config: ModelConfig) -> Iterator[str]:
     """What is wrong with an entry, the first thing first."""
+    name = f"'{entry.name}' " if entry.name else ""
+    yield from (name + problem for problem in _shape_problems(entry, config))
+    if isinstance(entry, model_config_pb2.ModelInput) and entry.format and len(entry.dims) != _IMAGE_RANK:
+        yield "NHWC/NCHW require 3 dims"  # without the name, as in Triton
+    if entry.is_shape_tensor and config.platform != _TENSORRT_PLATFORM:
+        yield f"{name}shape tensors are only supported for TensorRT platform"
+    if entry.is_non_linear_format_io and config.platform != _TENSORRT_PLATFORM:
+        yield f"{name}Non-linear IO format is only supported for the TensorRT platform"
+
+
+def _shape_problems(entry: Entry, config: ModelConfig) -> Iterator[str]:
     if not entry.name:
         yield "must specify 'name'"
     if entry.data_type == model_config_pb2.TYPE_INVALID:
@@ -53,10 +58,6 @@ def _problems(entry: Entry, config: ModelConfig) -> Iterator[str]:
         yield "dimension must be integer >= 1, or -1 to indicate a variable-size dimension"
     if entry.HasField("reshape"):
         yield from _reshape_problems(entry.dims, entry.reshape.shape)
-    if entry.is_shape_tensor and config.platform != _TENSORRT_PLATFORM:
-        yield "shape tensors are only supported for TensorRT platform"
-    if entry.is_non_linear_format_io and config.platform != _TENSORRT_PLATFORM:
-        yield "Non-linear IO format is only supported for the TensorRT platform"
 
 
 def _is_dim(dim: int) -> bool:

@@ -7,7 +7,9 @@ validate_instances  instance groups against the machine (instance_rules.py)
 
 from __future__ import annotations
 
-from tritonpy.backends.errors import InvalidArgumentError, UnsupportedError
+from google.protobuf.message import Message
+
+from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.protos.generated import model_config_pb2
 from tritonpy.repository.autofill import ARTIFACTS, ENSEMBLE_PLATFORM
 
@@ -22,6 +24,7 @@ for _artifact in ARTIFACTS:
 
 def validate(config: ModelConfig) -> None:
     """Check what does not depend on tensors, files or devices."""
+    _check_enums(config)
     if not config.name:
         raise InvalidArgumentError("model configuration must specify 'name'")
     _check_backend(config)
@@ -30,20 +33,23 @@ def validate(config: ModelConfig) -> None:
     if config.HasField("dynamic_batching"):
         _check_dynamic_batching(config)
     _check_response_cache(config)
+    _check_model_metrics(config)
 
 
-def refuse_unsupported(config: ModelConfig) -> None:
-    """Raise UnsupportedError for what this version of the server cannot do, rather than ignore it."""
-    asked_for = {
-        "sequence batching": config.HasField("sequence_batching"),
-        "ensembles": config.platform == ENSEMBLE_PLATFORM,
-        "model_warmup": bool(config.model_warmup),
-        "model_repository_agents": bool(config.model_repository_agents.agents),
-        "batch_input and batch_output": bool(config.batch_input or config.batch_output),
-    }
-    for feature, is_asked_for in asked_for.items():
-        if is_asked_for:
-            raise UnsupportedError(f"this server does not support {feature} yet, which model '{config.name}' asks for")
+def _check_enums(message: Message) -> None:
+    """Configurations may give enums as numbers, of which protobuf accepts any."""
+    for field, value in message.ListFields():
+        values = value if field.is_repeated else [value]
+        if field.enum_type is not None:
+            for number in values:
+                if number not in field.enum_type.values_by_number:
+                    known = ", ".join(field.enum_type.values_by_name)
+                    raise InvalidArgumentError(f"unknown value {number} of '{field.name}', expected one of: {known}")
+        elif field.message_type is not None:
+            is_map_of_messages = field.message_type.GetOptions().map_entry
+            for part in value.values() if is_map_of_messages else values:
+                if isinstance(part, Message):
+                    _check_enums(part)
 
 
 def _check_backend(config: ModelConfig) -> None:
@@ -70,7 +76,7 @@ def _check_dynamic_batching(config: ModelConfig) -> None:
     levels = batching.priority_levels
     if levels and not 1 <= batching.default_priority_level <= levels:
         raise InvalidArgumentError(f"default priority level must be in range [1, {levels}] for {name}")
-    for level in batching.priority_queue_policy:
+    for level in batching.priority_queue_policy if levels else ():
         if not 1 <= level <= levels:
             raise InvalidArgumentError(
                 f"priority queue policy must have priority level in range [1, {levels}] for {name}"
@@ -105,3 +111,15 @@ def _check_response_cache(config: ModelConfig) -> None:
             f"Response Cache does not currently support model {config.name} with sequence batching scheduler. "
             "Please disable the response cache."
         )
+
+
+def _check_model_metrics(config: ModelConfig) -> None:
+    for control in config.model_metrics.metric_control:
+        if not control.HasField("metric_identifier"):
+            raise InvalidArgumentError("metric control must specify 'metric_identifier'")
+        if not control.metric_identifier.family:
+            raise InvalidArgumentError("metric identifier must specify non-empty 'family'")
+        if not control.HasField("histogram_options"):
+            raise InvalidArgumentError("metric control must specify 'histogram_options'")
+        if not control.histogram_options.buckets:
+            raise InvalidArgumentError("histogram options must specify non-empty 'buckets'")

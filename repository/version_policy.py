@@ -5,26 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.protos.generated import model_config_pb2
 
 logger = logging.getLogger(__name__)
 
 
 def choose_versions(config: model_config_pb2.ModelConfig, available: Sequence[int]) -> list[int]:
-    """The versions to serve of those that exist (ascending). Raises InvalidArgumentError if none is left.
+    """The versions to serve of those that exist, ascending; there may be none.
 
     `latest` takes the largest numbers, `specific` those listed that exist (the others are logged), `all` everything.
     """
-    chosen = _chosen(config, sorted(available))
-    if not chosen:
-        raise InvalidArgumentError(
-            f"at least one version must be available under the version policy of model '{config.name}'"
-        )
-    return chosen
-
-
-def _chosen(config: model_config_pb2.ModelConfig, available: list[int]) -> list[int]:
+    available = sorted(available)
     policy = config.version_policy
     choice = policy.WhichOneof("policy_choice")
     if choice == "all":

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tritonpy.backends.contract import BatchResult, Completion, InstanceSpec, ModelSpec
-from tritonpy.backends.errors import InternalError, TritonpyError
+from tritonpy.backends.errors import InternalError, TritonpyError, UnavailableError
 from tritonpy.backends.executor import ExecutorState, OnDone, OnResponse
 from tritonpy.backends.process import wire
 from tritonpy.backends.process.channel import Message, Packet, encode_packet
@@ -254,7 +254,7 @@ class ProcessExecutor:
             except TritonpyError as error:
                 delay_s = min(max(2 * delay_s, FIRST_RESTART_DELAY_S), LONGEST_RESTART_DELAY_S)
                 self.state = ExecutorState.DOWN
-                self._fail_held_requests(error, begun_count=self._next_batch_id)
+                self._fail_held_requests(self._cannot_restart(error), begun_count=self._next_batch_id)
                 self.on_state_change()
                 logger.error("instance '%s' cannot be restarted, trying again in %.1f s: %s", self.name, delay_s, error)
             else:
@@ -264,6 +264,11 @@ class ProcessExecutor:
         for batch_id, batch in self._batches.items():
             self._send_batch(batch_id, batch)
         self.on_state_change()
+
+    def _cannot_restart(self, error: TritonpyError) -> UnavailableError:
+        return UnavailableError(
+            f"Stub process '{self.name}' is not healthy, and it does not start again: {error.message}"
+        )
 
 
 async def complete_in_process(spec: ModelSpec, loop: asyncio.AbstractEventLoop) -> Completion | None:

@@ -14,9 +14,11 @@ from typing import Any
 
 from tritonpy.backends import request as core
 from tritonpy.backends.contract import Execution, InstanceSpec, ModelSpec
-from tritonpy.backends.errors import InternalError
+from tritonpy.backends.errors import InternalError, TritonpyError
+from tritonpy.backends.gather import read_array
 from tritonpy.backends.python.pb_inference import InferenceRequest, InferenceResponse, ResponseState
 from tritonpy.backends.python.traceback_text import exception_text
+from tritonpy.protos import datatypes
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +49,22 @@ class PythonInstance:
     def execute(
         self, requests: Sequence[core.InferenceRequest], execution: Execution
     ) -> Sequence[core.InferenceResponse | None]:
+        errors = unreadable(requests)
+        readable = [(index, request) for index, request in enumerate(requests) if index not in errors]
+        responses = iter(self._execute(readable, execution) if readable else ())
+        return [
+            core.InferenceResponse(error=errors[index]) if index in errors else next(responses)
+            for index in range(len(requests))
+        ]
+
+    def _execute(
+        self, requests: Sequence[tuple[int, core.InferenceRequest]], execution: Execution
+    ) -> Sequence[core.InferenceResponse | None]:
         states = [
             ResponseState(request, index, execution, self._output_names, self._spec.decoupled)
-            for index, request in enumerate(requests)
+            for index, request in requests
         ]
-        given = [InferenceRequest(request, state) for request, state in zip(requests, states, strict=True)]
+        given = [InferenceRequest(state) for state in states]
         execution.inputs_ready()
         try:
             returned = self._call_execute(given)
@@ -129,6 +142,20 @@ class PythonInstance:
                 self._model.finalize()
             except Exception:  # nobody waits for the outcome; the model is going away
                 logger.exception("finalize of model instance '%s' failed", self._name)
+
+
+def unreadable(requests: Sequence[core.InferenceRequest]) -> dict[int, TritonpyError]:
+    """The requests with a BYTES input whose data does not fit its shape: they fail, not the batch they are in. (Small
+    inputs were checked on arrival; the elements decoded here are those that the model will see.)"""
+    errors: dict[int, TritonpyError] = {}
+    for index, request in enumerate(requests):
+        try:
+            for tensor in request.inputs.values():
+                if tensor.datatype is datatypes.BYTES:
+                    read_array(tensor)
+        except TritonpyError as error:
+            errors[index] = error
+    return errors
 
 
 class CoroutineRunner:

@@ -159,10 +159,10 @@ class InferenceResponseSender:
 class InferenceRequest:
     """A request as `execute` gets it."""
 
-    def __init__(self, request: core.InferenceRequest, state: ResponseState) -> None:
-        self._request = request
+    def __init__(self, state: ResponseState) -> None:
+        self._request = state.request
         self._state = state
-        self._inputs = [Tensor._over(tensor) for tensor in request.inputs.values()]
+        self._inputs = [Tensor._over(tensor) for tensor in state.request.inputs.values()]
 
     def inputs(self) -> list[Tensor]:
         return self._inputs

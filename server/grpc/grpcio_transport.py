@@ -189,7 +189,7 @@ def _infer(
             if cancel is not None:
                 cancel()
             raise
-        if isinstance(result, CancelledError) and deadline_ns:
+        if isinstance(result, CancelledError) and 0 < deadline_ns <= time.monotonic_ns():
             # Dropped because its client stopped waiting: say what the client will say itself.
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
         if isinstance(result, TritonpyError):

@@ -15,6 +15,8 @@ from tritonpy.backends.errors import Kind
 from tritonpy.backends.python.backend import PythonBackend
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.backends.run_batch import run_batch
+from tritonpy.backends.tensor import Tensor
+from tritonpy.protos import datatypes
 
 FAILED = "Failed to process the request(s) for model 'm_0', message: "
 
@@ -214,3 +216,12 @@ return [pb_utils.InferenceResponse([pb_utils.Tensor("Y", x)])]
     )
     request = request_of(np.zeros(2))
     assert output(run(request).responses[0]) == [1, 1]
+
+
+def test_a_request_with_unreadable_strings_fails_alone(tmp_path: Path) -> None:
+    run = Run(tmp_path, 'return [pb_utils.InferenceResponse([pb_utils.Tensor("Y", np.ones(1))]) for _ in requests]')
+    good = InferenceRequest("m", {"X": Tensor("X", datatypes.BYTES, (1,), b"\x01\0\0\0a")})
+    bad = InferenceRequest("m", {"X": Tensor("X", datatypes.BYTES, (2,), b"\x01\0\0\0a")})
+    first, second, third = run(good, bad, good).responses
+    assert output(first) == output(third) == [1]
+    assert error_text(second) == "expected 2 strings for inference input 'X', got 1"
