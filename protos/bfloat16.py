@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 def from_float32(array: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
     """The BF16 bits of `array` (same shape), rounded to nearest, ties to even; NaN stays NaN."""
-    bits = np.ascontiguousarray(array, dtype=np.float32).view(np.uint32)
+    bits = np.asarray(array, dtype=np.float32, order="C").view(np.uint32)
     rounding = ((bits >> np.uint32(16)) & np.uint32(1)) + np.uint32(0x7FFF)
     rounded = ((bits + rounding) >> np.uint32(16)).astype(np.uint16)
     # Rounding may carry a NaN's payload away and leave infinity: set its quiet bit instead.

@@ -1,0 +1,81 @@
+"""The generated messages: field numbers that clients rely on, a pool of their own, and up to date with the .proto files."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from google.protobuf.descriptor import Descriptor
+from tritonclient.grpc import model_config_pb2 as their_config
+from tritonclient.grpc import service_pb2 as their_service
+
+from tritonpy.protos.generated import grpc_service_pb2, health_pb2, model_config_pb2
+
+PAIRS = ((grpc_service_pb2, their_service), (model_config_pb2, their_config))
+ROOT = Path(__file__).parents[2]
+
+
+def fields(message: Descriptor) -> dict[str, tuple[object, ...]]:
+    """Number, type and repetition of every field of a message and those nested in it."""
+    found: dict[str, tuple[object, ...]] = {
+        f"{message.full_name}.{field.name}": (field.number, field.type, field.is_repeated) for field in message.fields
+    }
+    for nested in message.nested_types:
+        found.update(fields(nested))
+    return found
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=["service", "model_config"])
+def test_fields_have_the_numbers_and_types_of_tritons_clients(ours: object, theirs: object) -> None:
+    checked = 0
+    for name, message in ours.DESCRIPTOR.message_types_by_name.items():  # type: ignore[attr-defined]
+        their_message = theirs.DESCRIPTOR.message_types_by_name.get(name)  # type: ignore[attr-defined]
+        if their_message is None:
+            continue
+        their_fields = fields(their_message)
+        for field, form in fields(message).items():
+            if field in their_fields:
+                assert form == their_fields[field], field
+                checked += 1
+    assert checked > 100
+
+
+def test_a_message_of_ours_is_a_message_of_theirs() -> None:
+    ours = grpc_service_pb2.ModelInferRequest(model_name="m", raw_input_contents=[b"x"])
+    ours.inputs.add(name="I", datatype="FP32", shape=[1, 2])
+    ours.parameters["p"].int64_param = 5
+    theirs = their_service.ModelInferRequest.FromString(ours.SerializeToString())
+    assert theirs.SerializeToString() == ours.SerializeToString()
+    assert theirs.parameters["p"].int64_param == 5
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        ("tritonclient.grpc", "tritonpy.protos.generated.grpc_service_pb2"),
+        ("tritonpy.protos.generated.grpc_service_pb2", "tritonclient.grpc"),
+    ],
+)
+def test_both_can_be_imported_in_one_process(imports: tuple[str, str]) -> None:
+    program = "; ".join(f"import {name}" for name in imports)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_health_is_the_standard_service() -> None:
+    assert health_pb2.DESCRIPTOR.services_by_name["Health"].full_name == "grpc.health.v1.Health"
+    assert health_pb2.HealthCheckResponse.SERVING == 1
+
+
+def test_the_modules_are_made_from_the_proto_files(tmp_path: Path) -> None:
+    found = importlib.util.spec_from_file_location("generate", ROOT / "protos" / "generate.py")
+    assert found is not None
+    assert found.loader is not None
+    generate = importlib.util.module_from_spec(found)
+    found.loader.exec_module(generate)
+    generate.GENERATED = tmp_path
+    generate.main()
+    for path in sorted(tmp_path.iterdir()):
+        assert path.read_text() == (ROOT / "protos" / "generated" / path.name).read_text(), "run make protos"
