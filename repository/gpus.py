@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import takewhile
 from pathlib import Path
 
 # The kernel driver lists its devices here, also inside containers that were given GPUs.
@@ -16,5 +17,7 @@ def gpu_ids() -> tuple[int, ...]:
     count = sum(1 for _ in _DRIVER_DEVICES.iterdir())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        count = min(count, sum(1 for part in visible.split(",") if part.strip() not in ("", "-1")))
+        # CUDA stops at the first entry that is none.
+        entries = takewhile(lambda entry: entry.strip() not in ("", "-1"), visible.split(","))
+        count = min(count, sum(1 for _ in entries))
     return tuple(range(count))

@@ -85,6 +85,7 @@ class ModelManager(ModelTable):
         fails to load.
         """
         self._check_explicit()
+        self._refuse_while_stopping()
         load_errors.check_name(name)
         if config is not None or files:
             raise UnsupportedError("this server does not support the load parameters 'config' and 'file:' yet")
@@ -95,16 +96,19 @@ class ModelManager(ModelTable):
 
     async def _begin(self, work: Coroutine[None, None, None]) -> None:
         """Do `work` in a task that `stop` knows, and that outlives whoever waits for it."""
-        if self._stopping:
-            work.close()
-            raise UnavailableError("Server is stopping, no models can be loaded")
         task = self._loop.create_task(work)
         self._loading.add(task)
-        task.add_done_callback(self._loading.discard)
+        task.add_done_callback(self._forget_load)
         await asyncio.shield(task)
+
+    def _forget_load(self, task: asyncio.Task[None]) -> None:
+        self._loading.discard(task)
+        if not task.cancelled():
+            task.exception()  # logged already; asyncio complains about one that nobody asked for
 
     async def _load(self, name: str, directories: Sequence[Path]) -> None:
         async with self._locks.setdefault(name, asyncio.Lock()):
+            self._refuse_while_stopping()
             record = self._models.setdefault(name, ModelRecord())
             plan = await self._plan(name, record, directories)
             record.reason = ""
@@ -234,6 +238,10 @@ class ModelManager(ModelTable):
     def _check_explicit(self) -> None:
         if self._options.control_mode is not ControlMode.EXPLICIT:
             raise UnavailableError("explicit model load / unload is not allowed if polling is enabled")
+
+    def _refuse_while_stopping(self) -> None:
+        if self._stopping:
+            raise UnavailableError("Server is stopping, no models can be loaded")
 
 
 def _as_known_error(name: str, error: BaseException) -> TritonpyError:

@@ -75,7 +75,7 @@ class BackendSetting:
 
 def backend_setting(text: str) -> BackendSetting:
     """`<backend>,<key>=<value>` or `<key>=<value>`."""
-    backend, _, setting = text.rpartition(",") if "," in text.partition("=")[0] else ("", "", text)
+    backend, _, setting = text.partition(",") if "," in text.partition("=")[0] else ("", "", text)
     key, equals, value = setting.partition("=")
     if not equals or not key:
         raise argparse.ArgumentTypeError(f"--backend-config needs <backend>,<key>=<value>, got '{text}'")

@@ -41,7 +41,7 @@ class BoundSession:
         """A binding with the inputs on the device. It keeps no reference to arrays: they must outlive the run."""
         binding = self._session.io_binding()
         for name, array in inputs.items():
-            binding.bind_ortvalue_input(name, self._input(name, np.ascontiguousarray(array)))
+            binding.bind_ortvalue_input(name, self._input(name, np.asarray(array, order="C")))
         for name in output_names:
             # BF16 cannot be copied from a device by way of NumPy, so ONNX Runtime has to write it to the host.
             device = "cpu" if name in self._bf16_names else self._device

@@ -1,4 +1,4 @@
-"""The generated messages: field numbers that clients rely on, a pool of their own, and up to date with the .proto files."""
+"""The generated messages: the field numbers of existing clients, a pool of their own, made from the .proto files."""
 
 from __future__ import annotations
 
