@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tritonpy.backends.contract import ModelSpec, model_spec
-from tritonpy.backends.errors import InternalError, TritonpyError
+from tritonpy.backends.errors import InternalError, InvalidArgumentError, TritonpyError
 from tritonpy.backends.executor import Executor
 from tritonpy.backends.executors import complete, create_executors
 from tritonpy.backends.registry import find_backend
@@ -85,7 +85,7 @@ class ModelLoader:
 
     async def load_version(self, plan: ModelPlan, version: int) -> ServedModel:
         """Load one version and start its instances. Raises TritonpyError with the reason if that fails."""
-        started_s = time.monotonic()
+        started_s, hold_until_count = time.monotonic(), _hold_until_count()
         config = await self._complete_config(plan, version)
         spec = self._spec(config, plan, version)
         labels = await self._loop.run_in_executor(None, read_labels, spec.signature, spec.name, plan.directory)
@@ -99,7 +99,7 @@ class ModelLoader:
             executors,
             labels=labels,
             load_duration_s=time.monotonic() - started_s,
-            hold_until_count=int(os.environ.get(DELAY_SCHEDULER_VARIABLE, "0")),
+            hold_until_count=hold_until_count,
         )
 
     async def _complete_config(self, plan: ModelPlan, version: int) -> ModelConfig:
@@ -132,6 +132,13 @@ class ModelLoader:
             config_json(config).decode(),
             self._options.backend_settings(config.backend),
         )
+
+
+def _hold_until_count() -> int:
+    text = os.environ.get(DELAY_SCHEDULER_VARIABLE, "0")
+    if not text.isdecimal():
+        raise InvalidArgumentError(f"{DELAY_SCHEDULER_VARIABLE} must be a whole number, got '{text}'")
+    return int(text)
 
 
 async def _start_all(executors: Sequence[Executor]) -> None:

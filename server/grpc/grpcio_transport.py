@@ -10,19 +10,23 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from tritonpy.backends.errors import CancelledError, InternalError, TritonpyError, UnavailableError
+from tritonpy.backends.errors import TritonpyError, UnavailableError
 from tritonpy.protos.generated import grpc_service_pb2 as messages
 from tritonpy.server.grpc import methods
+from tritonpy.server.grpc.codec import LARGEST_MESSAGE_BYTES
 from tritonpy.server.grpc.options import GrpcOptions
 from tritonpy.server.grpc.service import Answer, InferenceService
-from tritonpy.server.grpc.stream import StreamMessage
+from tritonpy.server.grpc.status import error_for_client, status_of, unparsable
+from tritonpy.server.grpc.stream import InferStream, SendToStream, StreamMessage
 
-LARGEST_MESSAGE_BYTES = 2**31 - 1
 STRICT_ERRORS = "triton_grpc_error"
 _NS_PER_S = 1_000_000_000
 _STATUS_BY_CODE = {code.value[0]: code for code in grpc.StatusCode}
 
-Context = Any  # grpc.aio.ServicerContext: grpcio has no types
+# grpcio has no types. What its handlers get and give:
+Context = Any  # grpc.aio.ServicerContext
+Handler = Any  # grpc.RpcMethodHandler
+Call = Callable[[Any], Message | Awaitable[Message]]
 
 
 class GrpcServer:
@@ -31,13 +35,13 @@ class GrpcServer:
     def __init__(self, service: InferenceService, options: GrpcOptions) -> None:
         self._service = service
         self._options = options
-        self._server: Any = None  # grpc.aio.Server, as above
+        self._server: Any = None  # grpc.aio.Server
         self.port = options.port
 
     def bind(self) -> None:
         """Take the port (0: any free one, see `port`); raises UnavailableError if it is in use."""
         self._server = grpc.aio.server(options=channel_arguments(self._options))
-        self._server.add_generic_rpc_handlers(_handlers(self._service))
+        self._server.add_generic_rpc_handlers((*_service_handlers(self._service), _UnknownMethods()))
         address = f"{self._options.address}:{self._options.port}"
         try:
             self.port = self._server.add_insecure_port(address)
@@ -49,8 +53,9 @@ class GrpcServer:
         await self._server.start()
 
     async def stop(self, grace_s: float) -> None:
-        """Accept no more calls, and give those in flight `grace_s` to end."""
+        """Accept no more requests, and give those in flight `grace_s` to end."""
         if self._server is not None:
+            self._service.refuse_new_requests()
             await self._server.stop(grace_s)
 
 
@@ -74,26 +79,28 @@ def channel_arguments(options: GrpcOptions) -> list[tuple[str, int]]:
     return list(arguments.items())
 
 
-def _handlers(service: InferenceService) -> tuple[Any, ...]:
+def _service_handlers(service: InferenceService) -> list[Handler]:
     """grpcio's handlers for both services."""
-    by_service: dict[str, dict[str, Any]] = {methods.INFERENCE_SERVICE: {}, methods.HEALTH_SERVICE: {}}
-    for method in methods.IMMEDIATE:
-        by_service[method.service][method.name] = _unary(method, _immediate(getattr(service, method.handler)))
-    for method in methods.SLOW:
-        by_service[method.service][method.name] = _unary(method, _slow(getattr(service, method.handler)))
+    by_service: dict[str, dict[str, Handler]] = {methods.INFERENCE_SERVICE: {}, methods.HEALTH_SERVICE: {}}
+    for method in methods.UNARY:
+        handle = _unary(method.path, getattr(service, method.handler))
+        by_service[method.service][method.name] = grpc.unary_unary_rpc_method_handler(
+            handle, _parser(method.request), _serialize
+        )
     inference = by_service[methods.INFERENCE_SERVICE]
-    inference[methods.MODEL_INFER.name] = _unary(methods.MODEL_INFER, _infer(service))
-    inference[methods.MODEL_STREAM_INFER.name] = grpc.stream_stream_rpc_method_handler(
-        _stream_infer(service), _parse(methods.MODEL_STREAM_INFER.request), _serialize
+    inference[methods.MODEL_INFER.name] = grpc.unary_unary_rpc_method_handler(
+        _model_infer(service), _parser(methods.MODEL_INFER.request), _serialize
     )
-    known = [grpc.method_handlers_generic_handler(name, handlers) for name, handlers in by_service.items()]
-    return (*known, _UnknownMethods())
+    inference[methods.MODEL_STREAM_INFER.name] = grpc.stream_stream_rpc_method_handler(
+        _model_stream_infer(service), _parser(methods.MODEL_STREAM_INFER.request), _serialize
+    )
+    return [grpc.method_handlers_generic_handler(name, handlers) for name, handlers in by_service.items()]
 
 
 class _UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types
     """Answers calls that do not exist as Triton does: UNIMPLEMENTED without details."""
 
-    def service(self, handler_call_details: Any) -> Any:  # grpcio's own signature
+    def service(self, handler_call_details: Any) -> Handler:  # grpcio's own signature
         async def refuse(_: Any, context: Context) -> None:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
 
@@ -104,7 +111,7 @@ class _UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio h
 # unknown error.
 
 
-def _parse(message_class: type[Message]) -> Callable[[bytes], Message | None]:
+def _parser(message_class: type[Message]) -> Callable[[bytes], Message | None]:
     from_string = message_class.FromString
 
     def parse(data: bytes) -> Message | None:
@@ -120,46 +127,13 @@ def _serialize(message: Message) -> bytes:
     return message.SerializeToString()
 
 
-UNPARSABLE = InternalError("Unable to parse request")
-
-
-async def _abort(context: Context, error: TritonpyError) -> None:
-    await context.abort(_STATUS_BY_CODE[error.kind.grpc_code], error.message)
-
-
 # Calls.
 
 
-def _unary(method: methods.Method, handler: Callable[[Any, Context], Awaitable[Message | None]]) -> Any:
-    return grpc.unary_unary_rpc_method_handler(handler, _parse(method.request), _serialize)
-
-
-def _immediate(call: Callable[[Message], Message]) -> Callable[[Message | None, Context], Awaitable[Message | None]]:
-    async def handle(message: Message | None, context: Context) -> Message | None:
-        try:
-            if message is None:
-                raise UNPARSABLE
-            return call(message)
-        except TritonpyError as error:
-            await _abort(context, error)
-            return None
-
-    return handle
-
-
-def _slow(
-    call: Callable[[Message], Awaitable[Message]],
-) -> Callable[[Message | None, Context], Awaitable[Message | None]]:
-    async def handle(message: Message | None, context: Context) -> Message | None:
-        try:
-            if message is None:
-                raise UNPARSABLE
-            return await call(message)
-        except TritonpyError as error:
-            await _abort(context, error)
-            return None
-
-    return handle
+async def _abort(context: Context, error: TritonpyError, deadline_ns: int = 0) -> None:
+    """End a call with the status of `error`, by raising grpcio's exception for that."""
+    status = status_of(error, deadline_ns)
+    await context.abort(_STATUS_BY_CODE[status.code], status.details)
 
 
 def _deadline_ns(context: Context) -> int:
@@ -168,12 +142,30 @@ def _deadline_ns(context: Context) -> int:
     return 0 if remaining_s is None else time.monotonic_ns() + int(remaining_s * _NS_PER_S)
 
 
-def _infer(
+def _unary(path: str, call: Call) -> Callable[[Message | None, Context], Awaitable[Message | None]]:
+    async def handle(message: Message | None, context: Context) -> Message | None:
+        try:
+            if message is None:
+                raise unparsable()
+            answer = call(message)
+            if isinstance(answer, Message):
+                return answer
+            # Shielded, because loading a model goes on when the client that asked for it has gone.
+            return await asyncio.shield(answer)
+        except Exception as failure:
+            error = error_for_client(failure, f"a call of {path}")
+        await _abort(context, error)
+        return None
+
+    return handle
+
+
+def _model_infer(
     service: InferenceService,
 ) -> Callable[[messages.ModelInferRequest | None, Context], Awaitable[Message | None]]:
     async def handle(message: messages.ModelInferRequest | None, context: Context) -> Message | None:
         if message is None:
-            await _abort(context, UNPARSABLE)
+            await _abort(context, unparsable())
             return None
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
@@ -189,39 +181,28 @@ def _infer(
             if cancel is not None:
                 cancel()
             raise
-        if isinstance(result, CancelledError) and 0 < deadline_ns <= time.monotonic_ns():
-            # Dropped because its client stopped waiting: say what the client will say itself.
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
         if isinstance(result, TritonpyError):
-            await _abort(context, result)
+            await _abort(context, result, deadline_ns)
             return None
         return result
 
     return handle
 
 
-def _stream_infer(
+def _model_stream_infer(
     service: InferenceService,
 ) -> Callable[[AsyncIterator[messages.ModelInferRequest | None], Context], AsyncIterator[StreamMessage]]:
     async def handle(
         requests: AsyncIterator[messages.ModelInferRequest | None], context: Context
     ) -> AsyncIterator[StreamMessage]:
         outgoing: asyncio.Queue[StreamMessage | TritonpyError | None] = asyncio.Queue()
-        stream = service.open_stream(outgoing.put_nowait, _deadline_ns(context), _wants_strict_errors(context))
-
-        async def read() -> None:
-            async for message in requests:
-                if message is None:
-                    stream.cancel()
-                    outgoing.put_nowait(UNPARSABLE)
-                    return
-                stream.receive(message)
-            stream.half_close()
-
-        reading = asyncio.ensure_future(read())
+        send = outgoing.put_nowait
+        stream = service.open_stream(send, _deadline_ns(context), _wants_strict_errors(context))
+        reading = asyncio.ensure_future(_read_requests(requests, stream, send))
         try:
             while (item := await outgoing.get()) is not None:
                 if isinstance(item, TritonpyError):
+                    reading.cancel()  # first, or it fails because of the abort
                     await _abort(context, item)
                     return
                 yield item
@@ -230,6 +211,22 @@ def _stream_infer(
             stream.cancel()
 
     return handle
+
+
+async def _read_requests(
+    requests: AsyncIterator[messages.ModelInferRequest | None], stream: InferStream, send: SendToStream
+) -> None:
+    """Give the stream what the client sends; a message that cannot be parsed ends the call."""
+    try:
+        async for message in requests:
+            if message is None:
+                raise unparsable()
+            stream.receive(message)
+    except Exception as error:
+        stream.cancel()
+        send(error_for_client(error, "a stream's next request"))
+    else:
+        stream.half_close()
 
 
 def _wants_strict_errors(context: Context) -> bool:

@@ -1,21 +1,26 @@
 """The service behind every gRPC transport: messages in, messages out. Nothing here knows a network.
 
-Immediate calls return their answer or raise TritonpyError. `infer` answers through a call-back, so that a transport
-needs no task for it; `open_stream` gives the object of a stream.
+The calls of `methods.UNARY` return their answer (or a coroutine of it) or raise TritonpyError. `infer` answers
+through a call-back, so that a transport needs no task for it; `open_stream` gives the object of a stream.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+from google.protobuf.message import Message
 
 from tritonpy.backends.errors import InvalidArgumentError, TritonpyError, UnavailableError, UnsupportedError
 from tritonpy.backends.request import InferenceResponse
 from tritonpy.protos.generated import grpc_service_pb2 as messages
 from tritonpy.protos.generated import health_pb2
 from tritonpy.scheduler.served_model import ServedModel
-from tritonpy.scheduler.statistics import BatchStatistics, DurationCounter
 from tritonpy.server.engine import Engine, TensorMetadata
 from tritonpy.server.grpc.codec import decode_request, encode_response
+from tritonpy.server.grpc.statistics_messages import statistics_message
+from tritonpy.server.grpc.status import error_for_client
 from tritonpy.server.grpc.stream import InferStream, SendToStream
 
 Answer = messages.ModelInferResponse | TritonpyError
@@ -28,6 +33,8 @@ class InferenceService:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._streams: weakref.WeakSet[InferStream] = weakref.WeakSet()
+        self._stopping = False
 
     # Inference.
 
@@ -40,7 +47,7 @@ class InferenceService:
         cancels; None if there is nothing to cancel any more.
         """
         try:
-            model = self._engine.model(message.model_name, message.model_version)
+            model = self._find_model(message.model_name, message.model_version)
             if model.decoupled:
                 raise UnsupportedError("ModelInfer RPC doesn't support models with decoupled transaction policy")
             decoded = decode_request(message, model)
@@ -51,19 +58,33 @@ class InferenceService:
                     answer(response.error)
                     return
                 try:
-                    answer(encode_response(decoded, model, response))
-                except TritonpyError as error:
-                    answer(error)
+                    encoded: Answer = encode_response(decoded, model, response)
+                except Exception as error:
+                    encoded = error_for_client(error, f"a response of model '{model.name}'")
+                answer(encoded)
 
             model.submit(decoded.request, reply)
-        except TritonpyError as error:
-            answer(error)
+        except Exception as error:
+            answer(error_for_client(error, f"a request for model '{message.model_name}'"))
             return None
         return decoded.request.cancel
 
     def open_stream(self, send: SendToStream, deadline_ns: int, strict_errors: bool) -> InferStream:
         """A new ModelStreamInfer call, whose responses go to `send`."""
-        return InferStream(self._engine, send, deadline_ns, strict_errors)
+        stream = InferStream(self._find_model, send, deadline_ns, strict_errors)
+        self._streams.add(stream)
+        return stream
+
+    def refuse_new_requests(self) -> None:
+        """The server is going down: requests in flight go on, and streams end when theirs have."""
+        self._stopping = True
+        for stream in tuple(self._streams):
+            stream.close(_stopping_error())
+
+    def _find_model(self, name: str, version: str) -> ServedModel:
+        if self._stopping:
+            raise _stopping_error()
+        return self._engine.model(name, version)
 
     # Health and metadata.
 
@@ -78,11 +99,8 @@ class InferenceService:
 
     def health_check(self, _: health_pb2.HealthCheckRequest) -> health_pb2.HealthCheckResponse:
         """The whole server's health; the name of the service asked for does not matter, as in Triton."""
-        try:
-            status = ServingStatus.SERVING if self._engine.is_ready() else ServingStatus.NOT_SERVING
-        except UnavailableError:
-            status = ServingStatus.NOT_SERVING
-        return health_pb2.HealthCheckResponse(status=status)
+        ready = self._engine.is_ready()
+        return health_pb2.HealthCheckResponse(status=ServingStatus.SERVING if ready else ServingStatus.NOT_SERVING)
 
     def server_metadata(self, _: messages.ServerMetadataRequest) -> messages.ServerMetadataResponse:
         metadata = self._engine.metadata()
@@ -105,7 +123,7 @@ class InferenceService:
 
     def model_statistics(self, message: messages.ModelStatisticsRequest) -> messages.ModelStatisticsResponse:
         models = self._engine.statistics(message.name, message.version)
-        return messages.ModelStatisticsResponse(model_stats=[_statistics(model) for model in models])
+        return messages.ModelStatisticsResponse(model_stats=[statistics_message(model) for model in models])
 
     # Repository.
 
@@ -151,6 +169,23 @@ class InferenceService:
         await self._engine.unload_model(message.model_name, unload_dependents)
         return messages.RepositoryModelUnloadResponse()
 
+    # Extensions that clients know and this server does not have.
+
+    def shared_memory(self, _: Message) -> NoReturn:
+        raise UnsupportedError(
+            "shared-memory regions are not supported by this server yet: send tensors in the messages"
+        )
+
+    def trace_setting(self, _: messages.TraceSettingRequest) -> NoReturn:
+        raise UnsupportedError("trace settings are not supported by this server yet")
+
+    def log_settings(self, _: messages.LogSettingsRequest) -> NoReturn:
+        raise UnsupportedError("log settings are not supported by this server yet: set them when it is started")
+
+
+def _stopping_error() -> UnavailableError:
+    return UnavailableError("GRPC server is shutting down and has stopped accepting new requests.")
+
 
 def _check_no_repository(name: str) -> None:
     if name:
@@ -167,38 +202,3 @@ def _tensors(tensors: Iterable[TensorMetadata]) -> list[messages.ModelMetadataRe
         messages.ModelMetadataResponse.TensorMetadata(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
         for tensor in tensors
     ]
-
-
-def _duration(counter: DurationCounter) -> messages.StatisticDuration:
-    return messages.StatisticDuration(count=counter.count, ns=counter.ns)
-
-
-def _statistics(model: ServedModel) -> messages.ModelStatistics:
-    counted = model.statistics
-    return messages.ModelStatistics(
-        name=model.name,
-        version=str(model.version),
-        last_inference=counted.last_inference_ms,
-        inference_count=counted.inference_count,
-        execution_count=counted.execution_count,
-        inference_stats=messages.InferStatistics(
-            success=_duration(counted.success),
-            fail=_duration(counted.fail),
-            queue=_duration(counted.queue),
-            compute_input=_duration(counted.compute_input),
-            compute_infer=_duration(counted.compute_infer),
-            compute_output=_duration(counted.compute_output),
-            cache_hit=_duration(counted.cache_hit),
-            cache_miss=_duration(counted.cache_miss),
-        ),
-        batch_stats=[_batch(size, batch) for size, batch in sorted(counted.batch_stats.items())],
-    )
-
-
-def _batch(size: int, batch: BatchStatistics) -> messages.InferBatchStatistics:
-    return messages.InferBatchStatistics(
-        batch_size=size,
-        compute_input=_duration(batch.compute_input),
-        compute_infer=_duration(batch.compute_infer),
-        compute_output=_duration(batch.compute_output),
-    )

@@ -68,8 +68,7 @@ class InferStream:
         """A request from the client. Never raises: what is wrong with it is answered in its place."""
         if self._ended:
             return
-        place: _Place | None = _Place()
-        self._in_order.append(place)
+        place: _Place | None = self._take_place()
         try:
             model = self._find_model(message.model_name, message.model_version)
             if model.decoupled:
@@ -114,10 +113,14 @@ class InferStream:
             self._pending.discard(pending)
         if self._ended:
             return
-        try:
-            message = self._message(pending, response)
-        except Exception as failure:
-            error = error_for_client(failure, f"a response of model '{pending.model.name}'")
+        # An error is not raised here: it would keep its frames, and so the tensors of its request, alive.
+        error, message = response.error, None
+        if error is None:
+            try:
+                message = self._message(pending, response)
+            except Exception as failure:
+                error = error_for_client(failure, f"a response of model '{pending.model.name}'")
+        if error is not None:
             if self._strict_errors:
                 self.cancel()
                 self._send(error)
@@ -129,10 +132,8 @@ class InferStream:
         self._end_if_finished()
 
     def _message(self, pending: _Pending, response: InferenceResponse) -> StreamMessage | None:
-        """What to send for a response; None for an empty last one that the client did not ask for. Raises the
-        response's error, and what `encode_response` raises."""
-        if response.error is not None:
-            raise response.error
+        """What to send for a good response; None for an empty last one that the client did not ask for. Raises what
+        `encode_response` raises."""
         if response.is_empty and pending.model.decoupled:
             if not (response.final and pending.decoded.empty_final_response):
                 return None
@@ -140,6 +141,11 @@ class InferStream:
         return StreamMessage(infer_response=encode_response(pending.decoded, pending.model, response))
 
     # To the client.
+
+    def _take_place(self) -> _Place:
+        place = _Place()
+        self._in_order.append(place)
+        return place
 
     def _deliver(self, place: _Place | None, message: StreamMessage) -> None:
         if place is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from google.protobuf import text_format
+
 from tritonpy.protos.generated import model_config_pb2
 
 ModelConfig = model_config_pb2.ModelConfig

@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+import pytest
+
 from tests.repository.configs import config_of
 from tests.scheduler.fake_executor import FakeExecutor, FakeTime
+from tritonpy.backends.errors import TritonpyError
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.backends.signature import ModelSignature
 from tritonpy.repository.layout import find_versions
@@ -24,7 +27,8 @@ class FakeLoader:
     """Loads every version that has a folder.
 
     `plan_errors` fail the plan of a model, `version_errors` the load of a version; loads wait while `gate` is
-    closed. `models` and `executors` are all that were made, by (name, version), the newest last.
+    closed, except for those in `free`. `models` and `executors` are all that were made, by (name, version), the
+    newest last.
     """
 
     def __init__(self) -> None:
@@ -32,6 +36,7 @@ class FakeLoader:
         self.version_errors: dict[tuple[str, int], Exception] = {}
         self.gate = asyncio.Event()
         self.gate.set()
+        self.free: set[tuple[str, int]] = set()
         self.executors: dict[tuple[str, int], list[FakeExecutor]] = {}
         self.models: dict[tuple[str, int], list[ServedModel]] = {}
         self.started: list[tuple[str, int]] = []
@@ -50,7 +55,8 @@ class FakeLoader:
         self.loading_count += 1
         self.most_loading_count = max(self.most_loading_count, self.loading_count)
         try:
-            await self.gate.wait()
+            if key not in self.free:
+                await self.gate.wait()
             await asyncio.sleep(0)
             if key in self.version_errors:
                 raise self.version_errors[key]
@@ -119,5 +125,12 @@ def on_loop(test: Callable[[], Coroutine[None, None, None]]) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that other tasks or threads do."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - there is no event for all that a test may wait for
         await asyncio.sleep(0.001)
+
+
+async def refused(work: Coroutine[None, None, None]) -> TritonpyError:
+    """The error that `work` raises."""
+    with pytest.raises(TritonpyError) as raised:
+        await work
+    return raised.value

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tritonpy.backends.errors import InvalidArgumentError
-from tritonpy.repository.autofill import autofill
 
 from tests.repository.configs import config_of, make_model
+from tritonpy.backends.errors import InvalidArgumentError
+from tritonpy.repository.autofill import autofill
 
 Filled = tuple[str, str, str]
 """backend, platform, default_model_filename"""
@@ -65,7 +65,10 @@ def test_a_folder_counts_as_the_file(tmp_path: Path) -> None:
         ('backend: "tensorrt" default_model_filename: "a.plan"', ("tensorrt", "tensorrt_plan", "a.plan")),
         ('platform: "onnxruntime_onnx"', ONNX),
         ('backend: "onnxruntime"', ONNX),
-        ('platform: "onnxruntime_onnx" default_model_filename: "a.onnx"', ("onnxruntime", "onnxruntime_onnx", "a.onnx")),
+        (
+            'platform: "onnxruntime_onnx" default_model_filename: "a.onnx"',
+            ("onnxruntime", "onnxruntime_onnx", "a.onnx"),
+        ),
         ('backend: "openvino"', OPENVINO),
         ('backend: "openvino" default_model_filename: "model.onnx"', ("openvino", "", "model.onnx")),
         ('platform: "pytorch_libtorch"', PYTORCH),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+
+from tests.repository.configs import ModelConfig, config_of, python_config
 from tritonpy.backends.contract import Completion
 from tritonpy.backends.errors import InternalError
 from tritonpy.backends.signature import TensorSpec
@@ -9,8 +11,6 @@ from tritonpy.repository.completion import apply_completion
 from tritonpy.repository.normalise import normalise
 from tritonpy.repository.tensor_rules import validate_tensors
 from tritonpy.repository.validate import validate
-
-from tests.repository.configs import ModelConfig, config_of, python_config
 
 FP32, INT8 = BY_CONFIG_NAME["TYPE_FP32"], BY_CONFIG_NAME["TYPE_INT8"]
 X = TensorSpec("X", FP32, (-1, 3))

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from tritonpy.repository.config_json import config_dict, config_json
-from tritonpy.repository.normalise import normalise, normalise_instance_groups
 
 from tests.repository.configs import config_of, python_config
+from tritonpy.repository.config_json import config_dict, config_json
+from tritonpy.repository.normalise import normalise, normalise_instance_groups
 
 SLEEP_CONFIG = """
 name: "sleep"
@@ -55,27 +55,68 @@ def test_keys_have_the_order_of_the_proto_file() -> None:
         "model_metrics {} response_cache {} model_repository_agents {} model_transaction_policy {} model_operations {} "
         "sequence_batching {} optimization {} version_policy {}"
     )
-    assert list(config_dict(config)) == (
-        "name platform backend runtime version_policy max_batch_size input output batch_input batch_output "
-        "optimization sequence_batching instance_group default_model_filename cc_model_filenames metric_tags "
-        "parameters model_warmup model_operations model_transaction_policy model_repository_agents response_cache "
-        "model_metrics"
-    ).split()
+    assert list(config_dict(config)) == [
+        "name",
+        "platform",
+        "backend",
+        "runtime",
+        "version_policy",
+        "max_batch_size",
+        "input",
+        "output",
+        "batch_input",
+        "batch_output",
+        "optimization",
+        "sequence_batching",
+        "instance_group",
+        "default_model_filename",
+        "cc_model_filenames",
+        "metric_tags",
+        "parameters",
+        "model_warmup",
+        "model_operations",
+        "model_transaction_policy",
+        "model_repository_agents",
+        "response_cache",
+        "model_metrics",
+    ]
 
 
 def test_the_order_of_the_parts() -> None:
     tensor = 'name: "T" data_type: TYPE_FP32 dims: 1 reshape { shape: 1 }'
     text = f"input {{ {tensor} }} output {{ {tensor} }} instance_group {{ rate_limiter {{}} }}"
     config = json.loads(config_json(python_config(text)))
-    assert list(config["input"][0]) == (
-        "name data_type format dims reshape is_shape_tensor allow_ragged_batch optional is_non_linear_format_io"
-    ).split()
-    assert list(config["output"][0]) == (
-        "name data_type dims reshape label_filename is_shape_tensor is_non_linear_format_io"
-    ).split()
-    assert list(config["instance_group"][0]) == (
-        "name kind count rate_limiter gpus secondary_devices profile passive host_policy"
-    ).split()
+    assert list(config["input"][0]) == [
+        "name",
+        "data_type",
+        "format",
+        "dims",
+        "reshape",
+        "is_shape_tensor",
+        "allow_ragged_batch",
+        "optional",
+        "is_non_linear_format_io",
+    ]
+    assert list(config["output"][0]) == [
+        "name",
+        "data_type",
+        "dims",
+        "reshape",
+        "label_filename",
+        "is_shape_tensor",
+        "is_non_linear_format_io",
+    ]
+    assert list(config["instance_group"][0]) == [
+        "name",
+        "kind",
+        "count",
+        "rate_limiter",
+        "gpus",
+        "secondary_devices",
+        "profile",
+        "passive",
+        "host_policy",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tritonpy.repository.config_text import ConfigFileError, parse_config, read_config
 
 FILE = "m/config.pbtxt"
@@ -65,9 +66,9 @@ def test_an_empty_file_is_an_empty_configuration() -> None:
             "unknown value 'KIND_TPU' of ModelInstanceGroup.Kind; expected one of: KIND_AUTO, KIND_GPU, KIND_CPU, "
             "KIND_MODEL",
         ),
-        ('name: "m"\nmax_batch_size: "8"', 2, 17, "Couldn't parse integer: \"8\""),
+        ('name: "m"\nmax_batch_size: "8"', 2, 17, 'Couldn\'t parse integer: "8"'),
         ("max_batch_size: 3000000000", 1, 17, "Value out of range: 3000000000"),
-        ("max_batch_size: 1 max_batch_size: 2", 1, 35, "should not have multiple \"max_batch_size\" fields"),
+        ("max_batch_size: 1 max_batch_size: 2", 1, 35, 'should not have multiple "max_batch_size" fields'),
         ('name "m"', 1, 6, 'Expected ":".'),
         ("input [ { dims: [ 1 ]", 1, 21, "Expected"),
     ],
@@ -123,7 +124,9 @@ def test_a_file_that_is_not_utf_8_is_refused_with_the_line(tmp_path: Path) -> No
 @given(position=st.integers(0, len(GOOD)), removed=st.integers(0, 3), added=st.text(max_size=3))
 def test_whatever_is_wrong_is_a_config_file_error(position: int, removed: int, added: str) -> None:
     text = GOOD[:position] + added + GOOD[position + removed :]
+    place: int | None = None
     try:
         parse_config(text, FILE)
     except ConfigFileError as error:
-        assert 1 <= error.line <= text.count("\n") + 1
+        place = error.line
+    assert place is None or 1 <= place <= text.count("\n") + 1

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
+
+from tests.repository.configs import ModelConfig, config_of, python_config
 from tritonpy.backends.contract import DeviceKind, InstanceSpec
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.repository.instance_rules import instances, validate_instances
 from tritonpy.repository.normalise import normalise_instance_groups
-
-from tests.repository.configs import ModelConfig, config_of, python_config
 
 CPU, GPU, MODEL = DeviceKind.CPU, DeviceKind.GPU, DeviceKind.MODEL
 

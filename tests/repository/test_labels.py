@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, TritonpyError, UnsupportedError
 from tritonpy.backends.signature import ModelSignature, TensorSpec
 from tritonpy.protos.datatypes import BY_CONFIG_NAME

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tritonpy.backends.errors import InternalError, InvalidArgumentError
-from tritonpy.repository import layout
 
 from tests.repository.configs import make_model
+from tritonpy.backends.errors import InternalError, InvalidArgumentError
+from tritonpy.repository import layout
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from tritonpy.protos.generated.model_config_pb2 import ModelInstanceGroup as Group
-from tritonpy.repository.normalise import normalise, normalise_instance_groups
 
 from tests.repository.configs import ModelConfig, config_of, python_config
+from tritonpy.protos.generated.model_config_pb2 import ModelInstanceGroup as Group
+from tritonpy.repository.normalise import normalise, normalise_instance_groups
 
 
 def normalised(text: str) -> ModelConfig:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tritonpy.backends.errors import InvalidArgumentError
-from tritonpy.repository.tensor_rules import validate_tensors
 
 from tests.repository.configs import python_config
+from tritonpy.backends.errors import InvalidArgumentError
+from tritonpy.repository.tensor_rules import validate_tensors
 
 TYPE = "data_type: TYPE_FP32"
 DIFFERENT_SIZE = "has different size for dims and reshape"

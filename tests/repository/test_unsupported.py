@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from tritonpy.backends.errors import UnsupportedError
-from tritonpy.repository.unsupported import ignored_features, refuse_unsupported
 
 from tests.repository.configs import config_of, python_config
+from tritonpy.backends.errors import UnsupportedError
+from tritonpy.repository.unsupported import ignored_features, refuse_unsupported
 
 STRATEGY = 'parameters { key: "TRITON_BATCH_STRATEGY_PATH" value { string_value: "a.so" } }'
 CUSTOM_OPERATIONS = 'model_operations { op_library_filename: "ops.so" }'

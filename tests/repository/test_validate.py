@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tritonpy.backends.errors import InvalidArgumentError
-from tritonpy.repository.validate import validate
 
 from tests.repository.configs import config_of, python_config
+from tritonpy.backends.errors import InvalidArgumentError
+from tritonpy.repository.validate import validate
 
 DYNAMIC = "dynamic_batching {{ {} }}".format
 CACHED = "response_cache { enable: true }"
@@ -66,7 +66,10 @@ def test_good_pairs_of_platform_and_backend(text: str) -> None:
         ("max_batch_size: -1", "'max_batch_size' must be non-negative value for m"),
         (DYNAMIC("preferred_batch_size: 0"), "dynamic batching preferred size must be positive for m"),
         (DYNAMIC("preferred_batch_size: -4"), "dynamic batching preferred size must be positive for m"),
-        ("max_batch_size: 8 " + DYNAMIC("preferred_batch_size: [ 4, 9 ]"), "dynamic batching preferred size must be <= max batch size for m"),
+        (
+            "max_batch_size: 8 " + DYNAMIC("preferred_batch_size: [ 4, 9 ]"),
+            "dynamic batching preferred size must be <= max batch size for m",
+        ),
         (DYNAMIC("priority_levels: 2"), "default priority level must be in range [1, 2] for m"),
         (
             DYNAMIC("priority_levels: 2 default_priority_level: 3"),

@@ -3,9 +3,9 @@ from __future__ import annotations
 import logging
 
 import pytest
-from tritonpy.repository.version_policy import choose_versions
 
 from tests.repository.configs import python_config
+from tritonpy.repository.version_policy import choose_versions
 
 
 @pytest.mark.parametrize(
