@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tritonpy.backends.contract import Completion, InstanceSpec, ModelSpec
-from tritonpy.backends.errors import InternalError, TritonpyError
+from tritonpy.backends.errors import InternalError, TritonpyError, UnsupportedError
 from tritonpy.backends.python.instance import PythonInstance
 from tritonpy.backends.python.model_file import import_model_class
 from tritonpy.backends.python.pb_model_config import ModelConfig
 from tritonpy.backends.python.traceback_text import exception_text
 from tritonpy.backends.signature import signature_from_config
+
+
+ENVIRONMENT_PARAMETER = "EXECUTION_ENV_PATH"
 
 
 class PythonBackend:
@@ -26,6 +29,7 @@ class PythonBackend:
             raise _load_error(error, spec) from error
 
     def _complete(self, spec: ModelSpec) -> Completion | None:
+        _refuse_environments(spec)
         model_class = import_model_class(spec)
         if not hasattr(model_class, "auto_complete_config"):
             return None
@@ -38,6 +42,7 @@ class PythonBackend:
 
     def load(self, spec: ModelSpec) -> PythonModel:
         try:
+            _refuse_environments(spec)
             return PythonModel(import_model_class(spec), spec)
         except BaseException as error:  # as above
             raise _load_error(error, spec) from error
@@ -55,6 +60,14 @@ class PythonModel:
             return PythonInstance(self._model_class, self._spec, instance)
         except BaseException as error:  # a model may raise anything
             raise _load_error(error, self._spec) from error
+
+
+def _refuse_environments(spec: ModelSpec) -> None:
+    if ENVIRONMENT_PARAMETER in spec.parameters:
+        raise UnsupportedError(
+            f"model '{spec.name}' asks for an environment of its own by the parameter {ENVIRONMENT_PARAMETER}, which this "
+            "server does not support yet: install the model's packages beside the server and leave the parameter out"
+        )
 
 
 def _completion(config: Mapping[str, Any]) -> Completion:

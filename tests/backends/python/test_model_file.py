@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends.python.models import DOUBLE, instance_spec, write_model
-from tritonpy.backends.errors import InternalError
+from tritonpy.backends.errors import InternalError, UnsupportedError
 from tritonpy.backends.python.backend import PythonBackend
 
 
@@ -70,3 +70,11 @@ def test_initialize_gets_text_arguments(tmp_path: Path) -> None:
         "model_version": "1",
         "model_name": "m",
     }
+
+
+def test_an_environment_is_refused_rather_than_ignored(tmp_path: Path) -> None:
+    spec = write_model(tmp_path, DOUBLE, parameters={"EXECUTION_ENV_PATH": {"string_value": "/env.tar.gz"}})
+    with pytest.raises(UnsupportedError, match="does not support yet"):
+        PythonBackend().load(spec)
+    with pytest.raises(UnsupportedError, match="does not support yet"):
+        PythonBackend().complete(spec)

@@ -45,8 +45,9 @@ BROKEN = {
 BAD_CONFIG = {
     "name": "bad_config",
     "state": "UNAVAILABLE",
-    "reason": 'Invalid argument: bad_config/config.pbtxt:2:37: \'input [ { name: "INPUT0" data_type: TYPE_FP33 '
-    'dims: [ 1 ] } ]\': Enum type "inference.DataType" has no value named TYPE_FP33.',
+    "reason": "Invalid argument: bad_config/config.pbtxt:2:37: unknown value 'TYPE_FP33' of DataType; expected one of: "
+    "TYPE_INVALID, TYPE_BOOL, TYPE_UINT8, TYPE_UINT16, TYPE_UINT32, TYPE_UINT64, TYPE_INT8, TYPE_INT16, TYPE_INT32, "
+    "TYPE_INT64, TYPE_FP16, TYPE_FP32, TYPE_FP64, TYPE_STRING, TYPE_BF16",
 }
 ENTRIES: list[Json] = sorted(
     [*({"name": name, "version": version, "state": "READY"} for name, version in READY), BROKEN, BAD_CONFIG],
