@@ -15,9 +15,10 @@ from tritonpy.protos.generated import grpc_service_pb2 as messages
 from tritonpy.server.grpc import methods
 from tritonpy.server.grpc.codec import LARGEST_MESSAGE_BYTES
 from tritonpy.server.grpc.options import GrpcOptions
+from tritonpy.server.grpc.outgoing import OutgoingQueue
 from tritonpy.server.grpc.service import Answer, InferenceService
 from tritonpy.server.grpc.status import error_for_client, status_of, unparsable
-from tritonpy.server.grpc.stream import InferStream, SendToStream, StreamMessage
+from tritonpy.server.grpc.stream import InferStream
 
 STRICT_ERRORS = "triton_grpc_error"
 _NS_PER_S = 1_000_000_000
@@ -92,7 +93,7 @@ def _service_handlers(service: InferenceService) -> list[Handler]:
         _model_infer(service), _parser(methods.MODEL_INFER.request), _serialize
     )
     inference[methods.MODEL_STREAM_INFER.name] = grpc.stream_stream_rpc_method_handler(
-        _model_stream_infer(service), _parser(methods.MODEL_STREAM_INFER.request), _serialize
+        _model_stream_infer(service), _parser(methods.MODEL_STREAM_INFER.request)
     )
     return [grpc.method_handlers_generic_handler(name, handlers) for name, handlers in by_service.items()]
 
@@ -191,14 +192,13 @@ def _model_infer(
 
 def _model_stream_infer(
     service: InferenceService,
-) -> Callable[[AsyncIterator[messages.ModelInferRequest | None], Context], AsyncIterator[StreamMessage]]:
+) -> Callable[[AsyncIterator[messages.ModelInferRequest | None], Context], AsyncIterator[bytes]]:
     async def handle(
         requests: AsyncIterator[messages.ModelInferRequest | None], context: Context
-    ) -> AsyncIterator[StreamMessage]:
-        outgoing: asyncio.Queue[StreamMessage | TritonpyError | None] = asyncio.Queue()
-        send = outgoing.put_nowait
-        stream = service.open_stream(send, _deadline_ns(context), _wants_strict_errors(context))
-        reading = asyncio.ensure_future(_read_requests(requests, stream, send))
+    ) -> AsyncIterator[bytes]:
+        outgoing = OutgoingQueue()
+        stream = service.open_stream(outgoing.put, _deadline_ns(context), _wants_strict_errors(context))
+        reading = asyncio.ensure_future(_read_requests(requests, stream, outgoing))
         try:
             while (item := await outgoing.get()) is not None:
                 if isinstance(item, TritonpyError):
@@ -214,7 +214,7 @@ def _model_stream_infer(
 
 
 async def _read_requests(
-    requests: AsyncIterator[messages.ModelInferRequest | None], stream: InferStream, send: SendToStream
+    requests: AsyncIterator[messages.ModelInferRequest | None], stream: InferStream, outgoing: OutgoingQueue
 ) -> None:
     """Give the stream what the client sends; a message that cannot be parsed ends the call."""
     try:
@@ -222,9 +222,10 @@ async def _read_requests(
             if message is None:
                 raise unparsable()
             stream.receive(message)
+            await outgoing.wait_for_room()
     except Exception as error:
         stream.cancel()
-        send(error_for_client(error, "a stream's next request"))
+        outgoing.put(error_for_client(error, "a stream's next request"))
     else:
         stream.half_close()
 

@@ -53,6 +53,24 @@ def test_where_a_buffer_breaks(buffer: bytes, count: int, error: type[bytes_code
         bytes_codec.decode_elements(buffer, count)
 
 
+@given(ELEMENTS.filter(bool), st.data())
+def test_a_cut_is_told_by_where_it_is(elements: list[bytes], data: st.DataObject) -> None:
+    """Cut inside the last element or its length: the error says in which of them, and how much of it is there."""
+    whole = bytes_codec.encode_elements(elements)
+    last_start = len(whole) - 4 - len(elements[-1])
+    cut = data.draw(st.integers(last_start + 1, len(whole) - 1))
+    for read in (bytes_codec.check_elements, bytes_codec.decode_elements):
+        with pytest.raises(bytes_codec.BytesFormatError) as caught:
+            read(whole[:cut], len(elements))
+        if cut - last_start < 4:
+            assert isinstance(caught.value, bytes_codec.IncompleteLength)
+            assert caught.value.available_bytes == cut - last_start
+        else:
+            assert isinstance(caught.value, bytes_codec.IncompleteElement)
+            assert caught.value.length_bytes == len(elements[-1])
+            assert caught.value.available_bytes == cut - last_start - 4
+
+
 def test_errors_tell_numbers() -> None:
     with pytest.raises(bytes_codec.IncompleteElement) as element:
         bytes_codec.check_elements(b"\5\0\0\0ab", 1)
