@@ -14,7 +14,6 @@ from tritonpy.backends.python.pb_model_config import ModelConfig
 from tritonpy.backends.python.traceback_text import exception_text
 from tritonpy.backends.signature import signature_from_config
 
-
 ENVIRONMENT_PARAMETER = "EXECUTION_ENV_PATH"
 
 
@@ -65,8 +64,8 @@ class PythonModel:
 def _refuse_environments(spec: ModelSpec) -> None:
     if ENVIRONMENT_PARAMETER in spec.parameters:
         raise UnsupportedError(
-            f"model '{spec.name}' asks for an environment of its own by the parameter {ENVIRONMENT_PARAMETER}, which this "
-            "server does not support yet: install the model's packages beside the server and leave the parameter out"
+            f"model '{spec.name}' asks for an environment of its own by the parameter {ENVIRONMENT_PARAMETER}, which "
+            "this server does not support yet: install the model's packages beside the server and leave the parameter out"
         )
 
 

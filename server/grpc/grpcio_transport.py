@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -23,6 +24,8 @@ from tritonpy.server.grpc.stream import InferStream
 STRICT_ERRORS = "triton_grpc_error"
 _NS_PER_S = 1_000_000_000
 _STATUS_BY_CODE = {code.value[0]: code for code in grpc.StatusCode}
+
+logger = logging.getLogger(__name__)
 
 # grpcio has no types. What its handlers get and give:
 Context = Any  # grpc.aio.ServicerContext
@@ -54,10 +57,18 @@ class GrpcServer:
         await self._server.start()
 
     async def stop(self, grace_s: float) -> None:
-        """Accept no more requests, and give those in flight `grace_s` to end."""
-        if self._server is not None:
-            self._service.refuse_new_requests()
-            await self._server.stop(grace_s)
+        """Refuse new requests, give those in flight `grace_s` to end, then close the port."""
+        if self._server is None:
+            return
+        # Other calls are answered until the end, so that clients and probes learn why.
+        deadline_s = time.monotonic() + grace_s
+        drained = asyncio.Event()
+        self._service.drain(drained.set)
+        try:
+            await asyncio.wait_for(drained.wait(), grace_s)
+        except asyncio.TimeoutError:
+            logger.warning("gRPC requests in flight did not end within %g s; they are cancelled", grace_s)
+        await self._server.stop(max(0.0, deadline_s - time.monotonic()))
 
 
 def channel_arguments(options: GrpcOptions) -> list[tuple[str, int]]:
@@ -152,7 +163,7 @@ def _unary(path: str, call: Call) -> Callable[[Message | None, Context], Awaitab
             if isinstance(answer, Message):
                 return answer
             # Shielded, because loading a model goes on when the client that asked for it has gone.
-            return await asyncio.shield(answer)
+            return await answer
         except Exception as failure:
             error = error_for_client(failure, f"a call of {path}")
         await _abort(context, error)

@@ -29,10 +29,10 @@ class OutgoingQueue:
 
     def put(self, item: StreamMessage | TritonpyError | None) -> None:
         """Add a message or the end. A message that has no wire form ends the stream as a fault of the server."""
-        wire_form = _wire_form(item) if isinstance(item, StreamMessage) else item
-        if isinstance(wire_form, bytes):
-            self._count(len(wire_form))
-        self._items.put_nowait(wire_form)
+        waiting = item if item is None or isinstance(item, TritonpyError) else _wire_form(item)
+        if isinstance(waiting, bytes):
+            self._count(len(waiting))
+        self._items.put_nowait(waiting)
 
     async def get(self) -> bytes | TritonpyError | None:
         """The next message or the end, as soon as there is one."""

@@ -6,7 +6,6 @@ through a call-back, so that a transport needs no task for it; `open_stream` giv
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
@@ -18,7 +17,7 @@ from tritonpy.protos.generated import grpc_service_pb2 as messages
 from tritonpy.protos.generated import health_pb2
 from tritonpy.scheduler.served_model import ServedModel
 from tritonpy.server.engine import Engine, TensorMetadata
-from tritonpy.server.grpc.codec import decode_request, encode_response
+from tritonpy.server.grpc.codec import DecodedRequest, decode_request, encode_response
 from tritonpy.server.grpc.statistics_messages import statistics_message
 from tritonpy.server.grpc.status import error_for_client
 from tritonpy.server.grpc.stream import InferStream, SendToStream
@@ -33,8 +32,9 @@ class InferenceService:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._streams: weakref.WeakSet[InferStream] = weakref.WeakSet()
-        self._stopping = False
+        self._in_flight_count = 0
+        self._streams: set[InferStream] = set()
+        self._on_drained: Callable[[], None] | None = None
 
     # Inference.
 
@@ -54,16 +54,16 @@ class InferenceService:
             decoded.request.deadline_ns = deadline_ns
 
             def reply(response: InferenceResponse) -> None:
-                if response.error is not None:
-                    answer(response.error)
-                    return
-                try:
-                    encoded: Answer = encode_response(decoded, model, response)
-                except Exception as error:
-                    encoded = error_for_client(error, f"a response of model '{model.name}'")
-                answer(encoded)
+                answer(_answer(decoded, model, response))
+                self._in_flight_count -= 1
+                self._tell_if_drained()
 
-            model.submit(decoded.request, reply)
+            self._in_flight_count += 1
+            try:
+                model.submit(decoded.request, reply)
+            except Exception:
+                self._in_flight_count -= 1
+                raise
         except Exception as error:
             answer(error_for_client(error, f"a request for model '{message.model_name}'"))
             return None
@@ -71,20 +71,32 @@ class InferenceService:
 
     def open_stream(self, send: SendToStream, deadline_ns: int, strict_errors: bool) -> InferStream:
         """A new ModelStreamInfer call, whose responses go to `send`."""
-        stream = InferStream(self._find_model, send, deadline_ns, strict_errors)
+        stream = InferStream(self._find_model, send, self._forget_stream, deadline_ns, strict_errors)
         self._streams.add(stream)
         return stream
 
-    def refuse_new_requests(self) -> None:
-        """The server is going down: requests in flight go on, and streams end when theirs have."""
-        self._stopping = True
-        for stream in tuple(self._streams):
-            stream.close(_stopping_error())
+    def _forget_stream(self, stream: InferStream) -> None:
+        self._streams.discard(stream)
+        self._tell_if_drained()
 
     def _find_model(self, name: str, version: str) -> ServedModel:
-        if self._stopping:
+        if self._on_drained is not None:
             raise _stopping_error()
         return self._engine.model(name, version)
+
+    # The end.
+
+    def drain(self, on_drained: Callable[[], None]) -> None:
+        """The server is going down: refuse new requests, and end streams when their requests are answered.
+        `on_drained` is called when nothing is in flight any more, perhaps before this returns."""
+        self._on_drained = on_drained
+        for stream in tuple(self._streams):
+            stream.close(_stopping_error())
+        self._tell_if_drained()
+
+    def _tell_if_drained(self) -> None:
+        if self._on_drained is not None and not self._in_flight_count and not self._streams:
+            self._on_drained()
 
     # Health and metadata.
 
@@ -181,6 +193,15 @@ class InferenceService:
 
     def log_settings(self, _: messages.LogSettingsRequest) -> NoReturn:
         raise UnsupportedError("log settings are not supported by this server yet: set them when it is started")
+
+
+def _answer(decoded: DecodedRequest, model: ServedModel, response: InferenceResponse) -> Answer:
+    if response.error is not None:
+        return response.error
+    try:
+        return encode_response(decoded, model, response)
+    except Exception as error:
+        return error_for_client(error, f"a response of model '{model.name}'")
 
 
 def _stopping_error() -> UnavailableError:

@@ -46,14 +46,22 @@ class _Pending:
 
 
 class InferStream:
-    """The state of a stream; `send` gets what goes to the client.
+    """The state of a stream; `send` gets what goes to the client, and `on_end` is called once, after the last of it.
 
     `deadline_ns` (monotonic, 0 = none) is when the client stops waiting for the stream.
     """
 
-    def __init__(self, find_model: FindModel, send: SendToStream, deadline_ns: int, strict_errors: bool) -> None:
+    def __init__(
+        self,
+        find_model: FindModel,
+        send: SendToStream,
+        on_end: Callable[[InferStream], None],
+        deadline_ns: int,
+        strict_errors: bool,
+    ) -> None:
         self._find_model = find_model
         self._send = send
+        self._on_end = on_end
         self._deadline_ns = deadline_ns
         self._strict_errors = strict_errors
         self._in_order: deque[_Place] = deque()
@@ -91,7 +99,7 @@ class InferStream:
 
     def cancel(self) -> None:
         """The client is gone: nothing more is sent, and its requests are cancelled."""
-        self._ended = True
+        self._end()
         for pending in tuple(self._pending):
             pending.decoded.request.cancel()
 
@@ -122,8 +130,8 @@ class InferStream:
                 error = error_for_client(failure, f"a response of model '{pending.model.name}'")
         if error is not None:
             if self._strict_errors:
-                self.cancel()
                 self._send(error)
+                self.cancel()
                 return
             message = _error_message(error, _answer_without_outputs(pending))
         if message is not None:
@@ -160,8 +168,13 @@ class InferStream:
         if self._pending or self._ended:
             return
         if self._half_closed or self._closing_error is not None:
-            self._ended = True
             self._send(None if self._half_closed else self._closing_error)
+            self._end()
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._on_end(self)
 
 
 def _answer_without_outputs(pending: _Pending) -> messages.ModelInferResponse:

@@ -206,11 +206,12 @@ def test_whatever_a_client_sends_is_accepted_or_refused_with_an_error_for_it(
     inputs: Any, raw: Any, outputs: Any, parameters: Any
 ) -> None:
     message = infer_request(inputs=inputs, raw=raw, outputs=outputs, parameters=parameters)
+    refusal: TritonpyError | None = None
     try:
         run(message)
     except TritonpyError as error:
-        assert error.kind in (Kind.INVALID_ARG, Kind.UNSUPPORTED)
-        assert error.message
+        refusal = error
+    assert refusal is None or (refusal.message and refusal.kind in (Kind.INVALID_ARG, Kind.UNSUPPORTED))
 
 
 # Responses.
@@ -244,9 +245,7 @@ def test_a_response_names_its_model_and_has_a_raw_entry_for_each_output() -> Non
 
 
 def test_parameters_of_a_response() -> None:
-    message = encoded(
-        InferenceResponse(parameters={"b": True, "i": -(2**63), "u": 2**64 - 1, "f": 0.5, "s": "\u2603"})
-    )
+    message = encoded(InferenceResponse(parameters={"b": True, "i": -(2**63), "u": 2**64 - 1, "f": 0.5, "s": "\u2603"}))
     kinds = {key: value.WhichOneof("parameter_choice") for key, value in message.parameters.items()}
     assert kinds == {
         "b": "bool_param",

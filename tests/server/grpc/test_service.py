@@ -365,13 +365,24 @@ def test_no_new_requests_while_the_server_goes_down(service: InferenceService, e
     identity = model_of(engine, "identity")
     identity.hold_replies()
     answers: list[Answer] = []
+    drained: list[bool] = []
     service.infer(infer_request(), 0, answers.append)
-    service.refuse_new_requests()
+    answer_of(service, infer_request(raw=[]))  # refused, so not in flight
+    service.drain(lambda: drained.append(True))
     refused = answer_of(service, infer_request())
     assert isinstance(refused, UnavailableError)
     assert refused.message == STOPPING
+    assert drained == []
     identity.release()
     assert isinstance(answers[0], messages.ModelInferResponse)
+    assert drained == [True]
+
+
+def test_a_service_without_requests_is_drained_at_once(service: InferenceService) -> None:
+    answer_of(service, infer_request())
+    drained: list[bool] = []
+    service.drain(lambda: drained.append(True))
+    assert drained == [True]
 
 
 def test_streams_end_while_the_server_goes_down(service: InferenceService, engine: FakeEngine) -> None:
@@ -379,13 +390,15 @@ def test_streams_end_while_the_server_goes_down(service: InferenceService, engin
     identity.hold_replies()
     idle: list[StreamMessage | TritonpyError | None] = []
     busy: list[StreamMessage | TritonpyError | None] = []
+    drained: list[bool] = []
     streams = [service.open_stream(received.append, 0, False) for received in (idle, busy)]
     streams[1].receive(infer_request(id="taken"))
-    service.refuse_new_requests()
+    service.drain(lambda: drained.append(True))
     (end,) = idle
     assert isinstance(end, UnavailableError)
     assert end.message == STOPPING
     streams[1].receive(infer_request(id="refused"))
+    assert drained == []
     identity.release()
     taken, refused, end = busy
     assert isinstance(taken, StreamMessage)
@@ -393,3 +406,4 @@ def test_streams_end_while_the_server_goes_down(service: InferenceService, engin
     assert isinstance(refused, StreamMessage)
     assert (refused.infer_response.id, refused.error_message) == ("refused", STOPPING)
     assert isinstance(end, UnavailableError)
+    assert drained == [True]

@@ -34,10 +34,13 @@ class Client:
     identity: FakeModel = field(default_factory=lambda: model("identity"))
     repeat: FakeModel = field(default_factory=lambda: model("repeat", decoupled=True))
     received: list[StreamMessage | TritonpyError | None] = field(default_factory=list)
+    ended: list[InferStream] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         engine = FakeEngine([self.slow, self.identity, self.repeat])
-        self.stream = InferStream(engine.model, self.received.append, DEADLINE_NS, self.strict_errors)
+        self.stream = InferStream(
+            engine.model, self.received.append, self.ended.append, DEADLINE_NS, self.strict_errors
+        )
 
     def ask(self, model_name: str, id: str, **parameters: bool) -> None:
         self.stream.receive(infer_request(model_name, id=id, parameters=parameters))
@@ -168,9 +171,7 @@ def test_a_refusal_names_only_the_request(case: str) -> None:
     client.stream.receive(message)
     (refusal,) = client.received
     assert isinstance(refusal, StreamMessage)
-    assert refusal == StreamMessage(
-        error_message=text, infer_response=messages.ModelInferResponse(id=message.id)
-    )
+    assert refusal == StreamMessage(error_message=text, infer_response=messages.ModelInferResponse(id=message.id))
 
 
 def test_an_error_of_an_execution_names_the_model_and_what_follows() -> None:
@@ -262,8 +263,11 @@ def test_a_stream_ends_when_the_client_has_ended_and_all_is_answered() -> None:
     answer(client.slow, 0)
     answer(client.repeat, 0, final=False)
     assert client.seen() == ["first", "second!"]
+    assert client.ended == []
     answer(client.repeat, 0, outputs=[])
     assert client.seen() == ["ok"]
+    client.stream.cancel()
+    assert client.ended == [client.stream]
 
 
 def test_an_empty_stream_ends_well() -> None:
@@ -287,6 +291,7 @@ def test_a_cancelled_stream_cancels_its_requests_and_sends_nothing_more() -> Non
     client.ask("repeat", "running")
     client.seen()
     client.stream.cancel()
+    assert client.ended == [client.stream]
     assert [request.cancelled for request in client.slow.requests] == [False, True]
     assert client.repeat.requests[0].cancelled
     answer(client.slow, 1)
@@ -316,6 +321,7 @@ def test_a_strict_stream_ends_with_the_status_of_an_executions_error() -> None:
     answer(client.repeat, 0, final=False)
     answer(client.identity, 0, outputs=[], error=NotFoundError("the model says so"))
     assert client.seen() == ["third!", "NOT_FOUND: the model says so"]
+    assert client.ended == [client.stream]
     assert client.slow.requests[0].cancelled
     assert client.repeat.requests[0].cancelled
     answer(client.repeat, 0)
@@ -348,6 +354,7 @@ def test_an_idle_stream_ends_when_the_server_goes_down() -> None:
     client = Client()
     client.stream.close(STOPPING)
     assert client.seen() == ["UNAVAILABLE: going down"]
+    assert client.ended == [client.stream]
 
 
 def test_a_busy_stream_ends_after_its_last_response() -> None:
