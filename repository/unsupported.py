@@ -33,7 +33,7 @@ def refuse_unsupported(config: ModelConfig) -> None:
     """Raise UnsupportedError for what would change answers or be missed, and cannot be done."""
     for feature, is_asked_for in _refused(config).items():
         if is_asked_for:
-            raise UnsupportedError(f"this server does not support {feature}, which model '{config.name}' asks for")
+            raise UnsupportedError(f"model '{config.name}' asks for {feature}, which this server does not support yet")
 
 
 def _refused(config: ModelConfig) -> dict[str, bool]:

@@ -1,6 +1,7 @@
 """Checks a normalised configuration; the first mistake raises InvalidArgumentError with Triton's text.
 
-validate            what can be said without tensors and machine: name, backend, batching
+validate            what can be said without tensors and machine: name, backend, batching, sequences
+                    (sequence_rules.py), ensembles (ensemble_rules.py)
 validate_tensors    inputs and outputs (tensor_rules.py)
 validate_instances  instance groups against the machine (instance_rules.py)
 """
@@ -12,6 +13,8 @@ from google.protobuf.message import Message
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.protos.generated import model_config_pb2
 from tritonpy.repository.autofill import ARTIFACTS, ENSEMBLE_PLATFORM
+from tritonpy.repository.ensemble_rules import validate_ensemble
+from tritonpy.repository.sequence_rules import validate_sequence_batching
 
 ModelConfig = model_config_pb2.ModelConfig
 _DELAY = model_config_pb2.ModelQueuePolicy.DELAY
@@ -27,11 +30,17 @@ def validate(config: ModelConfig) -> None:
     _check_enums(config)
     if not config.name:
         raise InvalidArgumentError("model configuration must specify 'name'")
-    _check_backend(config)
+    is_ensemble = config.platform == ENSEMBLE_PLATFORM or config.HasField("ensemble_scheduling")
+    if not is_ensemble:
+        _check_backend(config)
     if config.max_batch_size < 0:
         raise InvalidArgumentError(f"'max_batch_size' must be non-negative value for {config.name}")
     if config.HasField("dynamic_batching"):
         _check_dynamic_batching(config)
+    if config.HasField("sequence_batching"):
+        validate_sequence_batching(config)
+    if is_ensemble:
+        validate_ensemble(config)
     _check_response_cache(config)
     _check_model_metrics(config)
 
@@ -53,12 +62,6 @@ def _check_enums(message: Message) -> None:
 
 
 def _check_backend(config: ModelConfig) -> None:
-    if config.platform == ENSEMBLE_PLATFORM:
-        if config.backend:
-            raise InvalidArgumentError(
-                f"Ensemble model '{config.name}' must have platform type 'ensemble' and empty backend type"
-            )
-        return
     if not config.backend:
         raise InvalidArgumentError(f"unexpected platform type '{config.platform}' for {config.name}")
     known = _PLATFORMS.get(config.backend)

@@ -65,7 +65,7 @@ def _refuse_environments(spec: ModelSpec) -> None:
     if ENVIRONMENT_PARAMETER in spec.parameters:
         raise UnsupportedError(
             f"model '{spec.name}' asks for an environment of its own by the parameter {ENVIRONMENT_PARAMETER}, which "
-            "this server does not support yet: install the model's packages beside the server and leave the parameter out"
+            "this server does not support yet: install its packages beside the server and leave the parameter out"
         )
 
 

@@ -13,6 +13,7 @@ from tritonpy.server.classification import classify
 from tritonpy.server.grpc.input_data import read_inputs
 from tritonpy.server.grpc.region_parameters import names_region, not_offered
 from tritonpy.server.grpc.request_parameters import InferParameter, read_parameters
+from tritonpy.server.limits import check_name_length, check_tensor_count
 
 OutputMessage = messages.ModelInferRequest.InferRequestedOutputTensor
 
@@ -20,8 +21,6 @@ OutputMessage = messages.ModelInferRequest.InferRequestedOutputTensor
 LARGEST_MESSAGE_BYTES = 2**31 - 1
 # Of a response's tensors: leaves room for all that is in the message beside them.
 LARGEST_OUTPUT_BYTES = LARGEST_MESSAGE_BYTES - 64 * 1024
-# More inputs or outputs than any model has; reading millions of them would hold the event loop.
-MAX_TENSOR_COUNT = 4096
 
 _INT64 = range(-(2**63), 2**63)
 _UINT64 = range(2**64)
@@ -42,8 +41,8 @@ class DecodedRequest:
 
 def decode_request(message: messages.ModelInferRequest, model: ServedModel) -> DecodedRequest:
     """The request of a message for `model`; raises TritonpyError with the real server's texts, in its order."""
-    _check_count("inputs", len(message.inputs))
-    _check_count("outputs", len(message.outputs))
+    check_tensor_count("inputs", len(message.inputs))
+    check_tensor_count("outputs", len(message.outputs))
     request = InferenceRequest(model.name, {}, model_version=model.version, id=message.id)
     empty_final_response = read_parameters(message, request) if message.parameters else False
     read_inputs(message, request, model.name)
@@ -51,14 +50,10 @@ def decode_request(message: messages.ModelInferRequest, model: ServedModel) -> D
     if message.outputs:
         request.requested_outputs = tuple(dict.fromkeys(output.name for output in message.outputs))
         for output in message.outputs:
+            check_name_length("output", output.name)
             if output.parameters:
                 _read_output(output, class_counts)
     return DecodedRequest(request, class_counts, empty_final_response)
-
-
-def _check_count(kind: str, count: int) -> None:
-    if count > MAX_TENSOR_COUNT:
-        raise InvalidArgumentError(f"request has {count} {kind}, expected at most {MAX_TENSOR_COUNT}")
 
 
 def _read_output(output: OutputMessage, class_counts: dict[str, int]) -> None:

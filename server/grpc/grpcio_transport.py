@@ -163,7 +163,7 @@ def _unary(path: str, call: Call) -> Callable[[Message | None, Context], Awaitab
             if isinstance(answer, Message):
                 return answer
             # Shielded, because loading a model goes on when the client that asked for it has gone.
-            return await answer
+            return await asyncio.shield(answer)
         except Exception as failure:
             error = error_for_client(failure, f"a call of {path}")
         await _abort(context, error)

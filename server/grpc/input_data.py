@@ -19,6 +19,7 @@ from tritonpy.protos.bytes_codec import Buffer
 from tritonpy.protos.datatypes import Datatype
 from tritonpy.protos.generated import grpc_service_pb2 as messages
 from tritonpy.server.grpc.region_parameters import names_region, not_offered
+from tritonpy.server.limits import check_name_length
 
 InputMessage = messages.ModelInferRequest.InferInputTensor
 
@@ -56,12 +57,15 @@ _WIDEST = {"b": np.dtype("bool"), "i": np.dtype("int64"), "u": np.dtype("uint64"
 
 
 def read_inputs(message: messages.ModelInferRequest, request: InferenceRequest, model_name: str) -> None:
-    """Set the request's inputs; raises InvalidArgumentError for an input that is there twice or whose data is not."""
+    """Set the request's inputs; raises InvalidArgumentError for an input that is there twice, whose data is not
+    there, or whose name is too long."""
     entries: dict[str, InputMessage] = {}
     for entry in message.inputs:
-        if entry.name in entries:
-            raise InvalidArgumentError(f"{request.id_prefix}input '{entry.name}' already exists in request")
-        entries[entry.name] = entry
+        name = entry.name
+        check_name_length("input", name)
+        if name in entries:
+            raise InvalidArgumentError(f"{request.id_prefix}input '{name}' already exists in request")
+        entries[name] = entry
     raw = iter(message.raw_input_contents) if message.raw_input_contents else None
     for name, entry in entries.items():
         datatype = datatypes.BY_WIRE_NAME.get(entry.datatype, INVALID)

@@ -5,8 +5,8 @@
     data of one JSON input                              --http-max-input-size        400, names the option
     whole body of a request with binary tensors         MAX_BODY_SIZE_BYTES          400
     nesting of JSON                                     MAX_JSON_DEPTH               400
-    inputs (and outputs) of a request                   MAX_TENSOR_COUNT             400
-    name of an input or output                          MAX_NAME_LENGTH              400
+    inputs (and outputs) of a request                   limits.MAX_TENSOR_COUNT      400
+    name of an input or output                          limits.MAX_NAME_LENGTH       400
     request line and headers                            MAX_HEAD_SIZE_BYTES          400, connection closed
     idle time of a kept-alive connection                KEEP_ALIVE_TIMEOUT_S         connection closed
 
@@ -22,8 +22,6 @@ DEFAULT_MAX_INPUT_SIZE_BYTES = 64 * 1024 * 1024
 MAX_BODY_SIZE_BYTES = 2**31 - 1
 MAX_ELEMENT_COUNT = 2**63 - 1
 MAX_JSON_DEPTH = 100
-MAX_TENSOR_COUNT = 4096
-MAX_NAME_LENGTH = 1024
 MAX_HEAD_SIZE_BYTES = 64 * 1024
 KEEP_ALIVE_TIMEOUT_S = 3600
 CONNECTION_BACKLOG = 1024
@@ -73,15 +71,3 @@ def body_too_large(size_bytes: int) -> InvalidArgumentError:
 
 def json_too_deep() -> InvalidArgumentError:
     return InvalidArgumentError(f"JSON nesting depth exceeds maximum allowed limit ({MAX_JSON_DEPTH})")
-
-
-def check_tensor_count(kind: str, count: int) -> None:
-    """Raise InvalidArgumentError if a request lists too many `kind` ("inputs", "outputs")."""
-    if count > MAX_TENSOR_COUNT:
-        raise InvalidArgumentError(f"request has {count} {kind}, expected at most {MAX_TENSOR_COUNT}")
-
-
-def check_name_length(kind: str, name: str) -> None:
-    """Raise InvalidArgumentError if the name of an `input` or `output` is too long to be repeated in messages."""
-    if len(name) > MAX_NAME_LENGTH:
-        raise InvalidArgumentError(f"name of an {kind} has {len(name)} characters, expected at most {MAX_NAME_LENGTH}")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tritonpy.backends.errors import InvalidArgumentError, UnsupportedError
-from tritonpy.server.http import limits
 from tritonpy.server.http.json_access import (
     Json,
     as_array,
@@ -17,6 +16,7 @@ from tritonpy.server.http.json_access import (
     member,
     optional_member,
 )
+from tritonpy.server.limits import check_name_length, check_tensor_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def parse_outputs(document: Json) -> dict[str, OutputForm]:
     listed: dict[str, OutputForm] = {}
     nothing: list[Json] = []
     entries = optional_member(document, "outputs", as_array, nothing)
-    limits.check_tensor_count("outputs", len(entries))
+    check_tensor_count("outputs", len(entries))
     for entry in entries:
         name, form = _parse_output(entry)
         listed.setdefault(name, form)  # of an output listed twice the first entry counts
@@ -54,7 +54,7 @@ def _parse_output(entry: Json) -> tuple[str, OutputForm]:
     parameters = entry["parameters"] if isinstance(entry, dict) and "parameters" in entry else None
     _check_output_parameters(parameters)
     name = member(entry, "name", as_string)
-    limits.check_name_length("output", name)
+    check_name_length("output", name)
     class_count = optional_member(parameters, "classification", as_unsigned, 0, "Unable to set 'classification'")
     if in_shared_memory(parameters):
         raise UnsupportedError(

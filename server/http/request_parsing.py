@@ -34,6 +34,7 @@ from tritonpy.server.http.json_reading import read_json
 from tritonpy.server.http.json_tensor import element_count, tensor_from_json
 from tritonpy.server.http.large_json import read_large_json
 from tritonpy.server.http.output_forms import OutputForm, OutputForms, in_shared_memory, parse_outputs
+from tritonpy.server.limits import check_name_length, check_tensor_count
 
 _SEQUENCE_FLAGS = {"sequence_start": SequenceFlag.START, "sequence_end": SequenceFlag.END}
 
@@ -159,7 +160,7 @@ def _parse_inputs(
     model: ServedModel, request: InferenceRequest, document: Json, section: BinarySection, limit_bytes: int
 ) -> None:
     entries = member(document, "inputs", as_array)
-    limits.check_tensor_count("inputs", len(entries))
+    check_tensor_count("inputs", len(entries))
     for entry in entries:
         tensor = _parse_input(model, request, entry, section, limit_bytes)
         request.inputs[tensor.name] = tensor
@@ -172,7 +173,7 @@ def _parse_input(
     parameters = entry["parameters"] if isinstance(entry, dict) and "parameters" in entry else None
     _check_one_data_source(entry, parameters)
     name = member(entry, "name", as_string)
-    limits.check_name_length("input", name)
+    check_name_length("input", name)
     wire_name = member(entry, "datatype", as_string)
     shape = member(entry, "shape", _dims)
     if name in request.inputs:

@@ -152,6 +152,14 @@ INPUT_CASES: dict[str, tuple[messages.ModelInferRequest, str]] = {
         infer_request(inputs=[infer_input()] * 4097),
         "request has 4097 inputs, expected at most 4096",
     ),
+    "name of an input too long to repeat": (
+        one_input(name="x" * 1025),
+        "name of an input has 1025 characters, expected at most 1024",
+    ),
+    "name of an output too long to repeat": (
+        infer_request(outputs=[output("x" * 1025)]),
+        "name of an output has 1025 characters, expected at most 1024",
+    ),
     "too many outputs to read": (
         infer_request(outputs=[output()] * 4097),
         "request has 4097 outputs, expected at most 4096",

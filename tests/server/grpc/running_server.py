@@ -7,6 +7,7 @@ import concurrent.futures
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import grpc
@@ -59,7 +60,7 @@ def running(engine: FakeEngine, **options: Any) -> Iterator[RunningServer]:
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    server = GrpcServer(InferenceService(engine.as_engine()), GrpcOptions(**{"address": HOST, "port": 0} | options))
+    server = GrpcServer(InferenceService(engine.as_engine()), replace(GrpcOptions(HOST, 0), **options))
 
     async def start() -> None:
         server.bind()

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.server.fake_engine import FakeModel, signature
 from tests.server.grpc.infer_errors import INFER_ERRORS, LOOKUP_CASES
-from tests.server.grpc.requests import TWO_FLOATS, infer_input, infer_request, output, unsigned
+from tests.server.grpc.requests import TWO_FLOATS, Value, infer_input, infer_request, output, unsigned
 from tritonpy.backends.errors import InternalError, InvalidArgumentError, Kind, TritonpyError
 from tritonpy.backends.request import InferenceRequest, InferenceResponse, SequenceFlag
 from tritonpy.backends.tensor import Tensor
@@ -93,7 +93,7 @@ def test_nan_in_contents_stays_nan() -> None:
 
 
 def test_parameters() -> None:
-    parameters = {
+    parameters: dict[str, Value] = {
         "sequence_id": 77,
         "sequence_start": True,
         "sequence_end": True,
@@ -196,6 +196,8 @@ any_output = st.builds(
 )
 
 
+# Messages take long to make on a busy machine, which is no fault of what is tested.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(any_input, max_size=3),
     st.lists(st.binary(max_size=9), max_size=3),

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import grpc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tritonpy.backends.errors import CancelledError, InternalError, Kind, NotFoundError, error_of_kind
@@ -58,6 +58,7 @@ def test_a_long_text_is_cut_at_its_end() -> None:
     assert details == "x" * (LARGEST_DETAILS_BYTES - 6) + " [...]"
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1).map(lambda text: text * (8000 // len(text))))
 def test_whatever_the_text_it_fits(text: str) -> None:
     details = status_of(InternalError(text)).details

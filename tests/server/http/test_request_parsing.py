@@ -18,7 +18,7 @@ from tritonpy.backends.errors import (
     UnsupportedError,
 )
 from tritonpy.backends.request import SequenceFlag
-from tritonpy.server.http import limits
+from tritonpy.server import limits
 from tritonpy.server.http.output_forms import OutputForm
 from tritonpy.server.http.request_parsing import ParsedRequest, parse_request
 
