@@ -10,26 +10,21 @@ from collections.abc import Iterator
 
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.protos.generated import model_config_pb2
-from tritonpy.repository.autofill import ENSEMBLE_PLATFORM
 
 ModelConfig = model_config_pb2.ModelConfig
 Step = model_config_pb2.ModelEnsembling.Step
 
 
 def validate_ensemble(config: ModelConfig) -> None:
-    """Check a model that is an ensemble in any respect; raises InvalidArgumentError for the first mistake."""
+    """Check a model of the platform `ensemble`; raises InvalidArgumentError for the first mistake."""
     for problem in _problems(config):
         raise InvalidArgumentError(problem)
 
 
 def _problems(config: ModelConfig) -> Iterator[str]:
     """What is wrong, the first thing first."""
-    if config.platform != ENSEMBLE_PLATFORM:
-        yield f"ensemble scheduling cannot be set for model '{config.name}' whose platform is not {ENSEMBLE_PLATFORM}"
-    if config.backend:
-        yield f"Ensemble model '{config.name}' must have platform type 'ensemble' and empty backend type"
     if not config.HasField("ensemble_scheduling"):
-        yield f"ensemble scheduling must be set for ensemble {config.name} whose platform is {ENSEMBLE_PLATFORM}"
+        yield f"ensemble scheduling must be set for ensemble {config.name} whose platform is ensemble"
     ensemble = f"ensemble '{config.name}'"
     if config.instance_group:
         yield f"instance group should not be specified for {ensemble}"
@@ -60,30 +55,32 @@ def _graph_problems(config: ModelConfig, ensemble: str) -> Iterator[str]:
     steps = config.ensemble_scheduling.step
     read = {tensor for step in steps for tensor in step.input_map.values()}
     writer = {tensor: step for step in steps for tensor in step.output_map.values()}
+    known = read | writer.keys()
     ready = _ready_tensors(config)
-    outputs = [output.name for output in config.output]
     for entry in config.input:
-        if entry.name not in read | writer.keys():
+        if entry.name not in known:
             # The one quote is Triton's, here and below.
             yield f"ensemble input '{entry.name}' for ensemble {config.name}' is not used"
-    for tensor in outputs:
-        if tensor not in read | writer.keys():
-            yield f"ensemble output '{tensor}' for ensemble {config.name}' is not used"
-        if tensor not in ready:
-            yield f"output '{tensor}' for {ensemble} is not written{_missing_link(writer.get(tensor), ready)}"
-    for tensor in sorted((read | writer.keys()) - set(outputs)):
+    for output in config.output:
+        if output.name not in known:
+            yield f"ensemble output '{output.name}' for ensemble {config.name}' is not used"
+        if output.name not in ready:
+            yield f"output '{output.name}' for {ensemble} is not written{_missing_link(writer.get(output.name), ready)}"
+    for tensor in sorted(known - {output.name for output in config.output}):
         if tensor not in ready or tensor not in read:
             yield f"ensemble tensor '{tensor}' is unused in {ensemble}"
 
 
 def _ready_tensors(config: ModelConfig) -> set[str]:
     """The tensors that get a value: the inputs, and whatever steps write of which all inputs get one."""
+    steps = config.ensemble_scheduling.step
     ready = {entry.name for entry in config.input}
-    waiting = list(config.ensemble_scheduling.step)
-    while runnable := [step for step in waiting if ready.issuperset(step.input_map.values())]:
-        ready.update(tensor for step in runnable for tensor in step.output_map.values())
-        waiting = [step for step in waiting if step not in runnable]
-    return ready
+    while True:
+        runnable = [step for step in steps if ready.issuperset(step.input_map.values())]
+        written = {tensor for step in runnable for tensor in step.output_map.values()}
+        if written <= ready:
+            return ready
+        ready |= written
 
 
 def _missing_link(writer: Step | None, ready: set[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.protos.generated import model_config_pb2
@@ -29,11 +30,9 @@ def validate_sequence_batching(config: ModelConfig) -> None:
 
 def _problems(config: ModelConfig) -> Iterator[str]:
     """What is wrong, the first thing first."""
-    name = config.name
-    yield from (f"sequence batching {problem} for {name}" for problem in _strategy_problems(config))
-    yield from (f"sequence batching {problem} for {name}" for problem in _name_problems(config))
-    for kind in _FLAGS:
-        yield from (f"sequence batching {problem} for {name}" for problem in _flag_problems(config, kind))
+    flags = (_flag_problems(config, kind) for kind in _FLAGS)
+    for problem in chain(_strategy_problems(config), _name_problems(config), *flags):
+        yield f"sequence batching {problem} for {config.name}"
     yield from _id_problems(config)
 
 
@@ -66,7 +65,9 @@ def _controls(config: ModelConfig, kind: Control.Kind) -> list[Control]:
 def _flag_problems(config: ModelConfig, kind: Control.Kind) -> Iterator[str]:
     """Mistakes of a control that is either false or true."""
     controls, kind_name = _controls(config, kind), Control.Kind.Name(kind)
-    for control in controls:
+    for index, control in enumerate(controls):
+        if index > 0:
+            yield f"specifies multiple {kind_name} tensors"
         given = [field for field in _VALUES if getattr(control, field)]
         if not given:
             yield f"must specify either 'int32_false_true', 'fp32_false_true' or 'bool_false_true' for {kind_name}"
@@ -78,14 +79,13 @@ def _flag_problems(config: ModelConfig, kind: Control.Kind) -> Iterator[str]:
         for field in given:
             if len(getattr(control, field)) != 2:
                 yield f"control '{field}' must have exactly 2 entries for {kind_name}"
-    if len(controls) > 1:
-        yield f"specifies multiple {kind_name} tensors"
 
 
 def _id_problems(config: ModelConfig) -> Iterator[str]:
     """Mistakes of the control that is the id of the sequence."""
-    controls = _controls(config, Control.CONTROL_SEQUENCE_CORRID)
-    for control in controls:
+    for index, control in enumerate(_controls(config, Control.CONTROL_SEQUENCE_CORRID)):
+        if index > 0:
+            yield f"sequence batching specifies multiple CONTROL_SEQUENCE_CORRID tensors for {config.name}"
         if any(getattr(control, field) for field in _VALUES):
             yield (
                 "sequence batching must not specify either 'int32_false_true', 'fp32_false_true' or 'bool_false_true' "
@@ -96,5 +96,3 @@ def _id_problems(config: ModelConfig) -> Iterator[str]:
                 f"unexpected data type for control CONTROL_SEQUENCE_CORRID for {config.name}. Allowed data types are "
                 "TYPE_UINT64, TYPE_INT64, TYPE_UINT32, TYPE_INT32 and TYPE_STRING"
             )
-    if len(controls) > 1:
-        yield f"sequence batching specifies multiple CONTROL_SEQUENCE_CORRID tensors for {config.name}"

@@ -13,6 +13,7 @@ ModelConfig = model_config_pb2.ModelConfig
 Entry = model_config_pb2.ModelInput | model_config_pb2.ModelOutput
 _TENSORRT_PLATFORM = "tensorrt_plan"
 _IMAGE_RANK = 3
+_LARGEST_COUNT = 2**63 - 1
 
 
 def validate_tensors(config: ModelConfig) -> None:
@@ -43,6 +44,8 @@ def _problems(entry: Entry, config: ModelConfig) -> Iterator[str]:
         yield f"{name}shape tensors are only supported for TensorRT platform"
     if entry.is_non_linear_format_io and config.platform != _TENSORRT_PLATFORM:
         yield f"{name}Non-linear IO format is only supported for the TensorRT platform"
+    if entry.is_non_linear_format_io and len(entry.dims) != _IMAGE_RANK:
+        yield f"{name}Non-linear IO format input requires 3 dims"
 
 
 def _shape_problems(entry: Entry, config: ModelConfig) -> Iterator[str]:
@@ -56,6 +59,8 @@ def _shape_problems(entry: Entry, config: ModelConfig) -> Iterator[str]:
         yield "cannot have empty reshape for non-batching model as scalar tensors are not supported"
     if not all(_is_dim(dim) for dim in entry.dims):
         yield "dimension must be integer >= 1, or -1 to indicate a variable-size dimension"
+    if math.prod(dim for dim in entry.dims if dim > 0) > _LARGEST_COUNT:
+        yield f"has dims of more than {_LARGEST_COUNT} elements, which no tensor can have"
     if entry.HasField("reshape"):
         yield from _reshape_problems(entry.dims, entry.reshape.shape)
 

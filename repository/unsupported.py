@@ -40,7 +40,7 @@ def _refused(config: ModelConfig) -> dict[str, bool]:
     custom_operations = config.model_operations.op_library_filename
     return {
         "sequence batching": config.HasField("sequence_batching"),
-        "ensembles": config.platform == ENSEMBLE_PLATFORM or config.HasField("ensemble_scheduling"),
+        "ensembles": config.platform == ENSEMBLE_PLATFORM,
         "'model_warmup'": bool(config.model_warmup),
         "'model_repository_agents'": bool(config.model_repository_agents.agents),
         "'batch_input' and 'batch_output'": bool(config.batch_input or config.batch_output),

@@ -30,16 +30,14 @@ def validate(config: ModelConfig) -> None:
     _check_enums(config)
     if not config.name:
         raise InvalidArgumentError("model configuration must specify 'name'")
-    is_ensemble = config.platform == ENSEMBLE_PLATFORM or config.HasField("ensemble_scheduling")
-    if not is_ensemble:
-        _check_backend(config)
+    _check_backend(config)
     if config.max_batch_size < 0:
         raise InvalidArgumentError(f"'max_batch_size' must be non-negative value for {config.name}")
     if config.HasField("dynamic_batching"):
         _check_dynamic_batching(config)
     if config.HasField("sequence_batching"):
         validate_sequence_batching(config)
-    if is_ensemble:
+    if config.platform == ENSEMBLE_PLATFORM:
         validate_ensemble(config)
     _check_response_cache(config)
     _check_model_metrics(config)
@@ -62,6 +60,16 @@ def _check_enums(message: Message) -> None:
 
 
 def _check_backend(config: ModelConfig) -> None:
+    if config.platform == ENSEMBLE_PLATFORM:
+        if config.backend:
+            raise InvalidArgumentError(
+                f"Ensemble model '{config.name}' must have platform type 'ensemble' and empty backend type"
+            )
+        return
+    if config.HasField("ensemble_scheduling"):
+        raise InvalidArgumentError(
+            f"ensemble scheduling cannot be set for model '{config.name}' whose platform is not ensemble"
+        )
     if not config.backend:
         raise InvalidArgumentError(f"unexpected platform type '{config.platform}' for {config.name}")
     known = _PLATFORMS.get(config.backend)

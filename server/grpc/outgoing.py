@@ -2,7 +2,8 @@
 
 A model cannot be made to wait, so the responses to requests that were accepted are taken however many there are. What
 a slow reader can pile up is bounded where it begins: the transport reads no further request of a stream while more
-than MAX_UNSENT_BYTES of responses wait, and HTTP/2 then holds the client back.
+than MAX_UNSENT_BYTES of responses wait, and HTTP/2 then holds the client back. Responses that a slower
+request before them keeps back do not count: they say nothing of how the client reads.
 """
 
 from __future__ import annotations

@@ -50,6 +50,40 @@ def test_the_configuration_is_what_triton_sends() -> None:
     assert config_json(config).decode() == SLEEP_JSON
 
 
+def test_a_sequence_section_is_what_triton_sends() -> None:
+    config = python_config("""
+    sequence_batching {
+      max_sequence_idle_microseconds: 60000000
+      control_input { name: "START" control { kind: CONTROL_SEQUENCE_START int32_false_true: [ 0, 1 ] } }
+    }
+    """)
+    normalise(config)
+    assert (
+        '"sequence_batching":{"max_sequence_idle_microseconds":60000000,"control_input":[{"name":"START","control":'
+        '[{"kind":"CONTROL_SEQUENCE_START","int32_false_true":[0,1],"fp32_false_true":[],"bool_false_true":[],'
+        '"data_type":"TYPE_INVALID"}]}],"state":[],"iterative_sequence":false}'
+    ) in config_json(config).decode()
+
+
+def test_an_ensemble_is_what_triton_sends() -> None:
+    config = config_of("""
+    name: "ens" platform: "ensemble" model_transaction_policy {}
+    ensemble_scheduling { step {
+      model_name: "identity" model_version: -1
+      input_map { key: "INPUT0" value: "X" } output_map { key: "OUTPUT0" value: "Y" }
+    } }
+    """)
+    normalise(config)
+    text = config_json(config).decode()
+    # `max_inflight_requests` is newer than the recorded answer.
+    assert text.endswith(
+        '"batch_output":[],"ensemble_scheduling":{"step":[{"model_name":"identity","model_version":-1,"input_map":'
+        '{"INPUT0":"X"},"output_map":{"OUTPUT0":"Y"},"model_namespace":""}],"max_inflight_requests":0},'
+        '"instance_group":[],"default_model_filename":"","cc_model_filenames":{},"metric_tags":{},"parameters":{},'
+        '"model_warmup":[],"model_transaction_policy":{"decoupled":false}}'
+    )
+
+
 def test_keys_have_the_order_of_the_proto_file() -> None:
     config = python_config(
         "model_metrics {} response_cache {} model_repository_agents {} model_transaction_policy {} model_operations {} "

@@ -21,6 +21,15 @@ from tritonpy.repository import model_loader
 INPUT = 'input { name: "X" data_type: TYPE_FP32 dims: 1 }'
 PYTHON = f'backend: "python" {INPUT} instance_group {{ count: 2 kind: KIND_CPU }}'
 
+ENSEMBLE = """
+platform: "ensemble"
+input { name: "X" data_type: TYPE_FP32 dims: 1 }
+output { name: "Y" data_type: TYPE_FP32 dims: 1 }
+ensemble_scheduling {
+  step { model_name: "a" model_version: -1 input_map { key: "I" value: "X" } output_map { key: "O" value: "Y" } }
+}
+"""
+
 
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
@@ -144,8 +153,13 @@ def test_versions_do_not_share_their_configuration(backend: Backend, tmp_path: P
     ("config", "completion", "kind", "message"),
     [
         ('backend: "custom"', None, InvalidArgumentError, "unable to find backend library for backend 'custom'"),
-        (PYTHON + " sequence_batching {}", None, UnsupportedError, "this server does not support sequence batching"),
-        ('platform: "ensemble"', None, UnsupportedError, "this server does not support ensembles"),
+        (
+            PYTHON + " sequence_batching {}",
+            None,
+            UnsupportedError,
+            "sequence batching, which this server does not support yet",
+        ),
+        (ENSEMBLE, None, UnsupportedError, "ensembles, which this server does not support yet"),
         (PYTHON + " instance_group { kind: KIND_GPU }", None, InvalidArgumentError, "no GPUs are available"),
         (PYTHON + ' output { name: "Y" }', None, InvalidArgumentError, "model output 'Y' must specify 'data_type'"),
         (PYTHON, Completion(max_batch_size=-1), InvalidArgumentError, "'max_batch_size' must be non-negative"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.repository.configs import python_config
+from tests.repository.configs import config_of, python_config
 from tritonpy.backends.errors import InvalidArgumentError
 from tritonpy.repository.tensor_rules import validate_tensors
 
@@ -32,6 +32,10 @@ def refusal(text: str) -> str:
         (f'name: "T" {TYPE} dims: 1 reshape {{}}', f"'T' {NO_EMPTY_RESHAPE}"),
         (f'name: "T" {TYPE} dims: 0', f"'T' {DIM}"),
         (f'name: "T" {TYPE} dims: [ 1, -2 ]', f"'T' {DIM}"),
+        (
+            f'name: "T" {TYPE} dims: [ 4294967296, -1, 2147483648 ]',
+            "'T' has dims of more than 9223372036854775807 elements, which no tensor can have",
+        ),
         (f'name: "T" {TYPE} dims: 1 reshape {{ shape: 0 }}', f"'T' {RESHAPE_DIM}"),
         (f'name: "T" {TYPE} dims: [ 2, 3 ] reshape {{ shape: [ 2, 2 ] }}', f"'T' {DIFFERENT_SIZE}"),
         (f'name: "T" {TYPE} dims: [ -1 ] reshape {{ shape: [ 2 ] }}', f"'T' {DIFFERENT_SIZE}"),
@@ -60,6 +64,7 @@ def test_a_wrong_tensor(kind: str, entry: str, problem: str) -> None:
     "entry",
     [
         "dims: [ 1, -1 ]",
+        "dims: [ 4294967296, 2147483647 ]",
         "dims: [ 2, 3 ] reshape { shape: 6 }",
         "dims: [ 2, 3 ] reshape { shape: [ 1, 3, 2, 1 ] }",
         "dims: [ 4, -1, 2, 3 ] reshape { shape: [ 2, 2, -1, 6 ] }",
@@ -81,6 +86,16 @@ def test_images_have_three_dimensions(image_format: str) -> None:
     entry = f'input {{ name: "T" {TYPE} format: {image_format} dims: [ 3, 2, 2 ] }}'
     validate_tensors(python_config(entry))
     assert refusal(entry.replace("3, ", "")) == "model input NHWC/NCHW require 3 dims for m"
+
+
+@pytest.mark.parametrize("kind", ["input", "output"])
+def test_what_only_tensorrt_has(kind: str) -> None:
+    tensorrt = 'name: "m" backend: "tensorrt" platform: "tensorrt_plan"'
+    flags = "is_shape_tensor: true is_non_linear_format_io: true"
+    validate_tensors(config_of(f'{tensorrt} {kind} {{ name: "T" {TYPE} {flags} dims: [ 3, 2, 2 ] }}'))
+    with pytest.raises(InvalidArgumentError) as raised:
+        validate_tensors(config_of(f'{tensorrt} {kind} {{ name: "T" {TYPE} {flags} dims: [ 2, 2 ] }}'))
+    assert raised.value.message == f"model {kind} 'T' Non-linear IO format input requires 3 dims for m"
 
 
 @pytest.mark.parametrize("kind", ["input", "output"])

@@ -14,7 +14,6 @@ CUSTOM_OPERATIONS = 'model_operations { op_library_filename: "ops.so" }'
     ("fields", "feature"),
     [
         ("sequence_batching {}", "sequence batching"),
-        ("ensemble_scheduling {}", "ensembles"),
         ("model_warmup {}", "'model_warmup'"),
         ('model_repository_agents { agents { name: "a" } }', "'model_repository_agents'"),
         ("batch_input {}", "'batch_input' and 'batch_output'"),
@@ -27,7 +26,7 @@ CUSTOM_OPERATIONS = 'model_operations { op_library_filename: "ops.so" }'
 def test_what_cannot_be_done_is_refused(fields: str, feature: str) -> None:
     with pytest.raises(UnsupportedError) as raised:
         refuse_unsupported(python_config(fields))
-    assert raised.value.message == f"this server does not support {feature}, which model 'm' asks for"
+    assert raised.value.message == f"model 'm' asks for {feature}, which this server does not support yet"
 
 
 def test_an_ensemble_is_refused_by_its_platform() -> None:

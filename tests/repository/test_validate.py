@@ -36,6 +36,22 @@ def refusal(text: str) -> str:
             "unexpected 'platform' and 'backend' pair, got:pytorch_libtorch, onnxruntime",
         ),
         (
+            'name: "m" ensemble_scheduling {}',
+            "ensemble scheduling cannot be set for model 'm' whose platform is not ensemble",
+        ),
+        (
+            'name: "m" backend: "python" ensemble_scheduling {}',
+            "ensemble scheduling cannot be set for model 'm' whose platform is not ensemble",
+        ),
+        (
+            'name: "m" platform: "ensemble"',
+            "ensemble scheduling must be set for ensemble m whose platform is ensemble",
+        ),
+        (
+            'name: "m" backend: "python" sequence_batching { control_input {} }',
+            "sequence batching control tensor must have a name for m",
+        ),
+        (
             'name: "m" backend: "tensorflow"',
             "unexpected 'platform' and 'backend' pair, got:, tensorflow",
         ),
@@ -53,7 +69,6 @@ def test_name_and_backend(text: str, message: str) -> None:
         'name: "m" backend: "custom" platform: "anything"',
         'name: "m" backend: "onnxruntime" platform: "onnxruntime_onnx"',
         'name: "m" backend: "pytorch" platform: "torch_aoti"',
-        'name: "m" platform: "ensemble"',
     ],
 )
 def test_good_pairs_of_platform_and_backend(text: str) -> None:
