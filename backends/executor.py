@@ -13,6 +13,10 @@ OnResponse = Callable[[int, InferenceResponse], None]
 OnDone = Callable[[BatchResult], None]
 
 
+def nobody_listens() -> None:
+    """The `on_state_change` of an executor whose owner has not set one yet."""
+
+
 class ExecutorState(enum.Enum):
     """STARTING until `start` returned, and while a lost worker is replaced for the first time; IDLE can take a batch;
     BUSY runs one; DOWN lost its worker and failed to replace it (it tries again with back-off); STOPPED for good."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tritonpy.backends.contract import BatchResult, Instance, InstanceSpec, Model, ModelSpec
 from tritonpy.backends.errors import InternalError, TritonpyError
-from tritonpy.backends.executor import ExecutorState, OnDone, OnResponse
+from tritonpy.backends.executor import ExecutorState, OnDone, OnResponse, nobody_listens
 from tritonpy.backends.registry import load_backend
 from tritonpy.backends.request import InferenceRequest, InferenceResponse
 from tritonpy.backends.run_batch import run_batch
@@ -43,10 +43,6 @@ class _Job:
     on_done: OnDone
 
 
-def _nothing() -> None:
-    """Stands in until the owner sets a call-back."""
-
-
 class ThreadExecutor:
     """An `Executor` whose instance runs on a thread of the server process."""
 
@@ -54,7 +50,7 @@ class ThreadExecutor:
         self.name = instance.name
         self.state = ExecutorState.STARTING
         self.restart_count = 0
-        self.on_state_change: Callable[[], None] = _nothing
+        self.on_state_change: Callable[[], None] = nobody_listens
         self._instance_spec = instance
         self._model = model
         self._loop = loop

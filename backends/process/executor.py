@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tritonpy.backends.contract import BatchResult, Completion, InstanceSpec, ModelSpec
 from tritonpy.backends.errors import InternalError, TritonpyError, UnavailableError
-from tritonpy.backends.executor import ExecutorState, OnDone, OnResponse
+from tritonpy.backends.executor import ExecutorState, OnDone, OnResponse, nobody_listens
 from tritonpy.backends.process import wire
 from tritonpy.backends.process.channel import Message, Packet, encode_packet
 from tritonpy.backends.process.connection import WorkerConnection
@@ -41,10 +41,6 @@ class _Batch:
     was_sent_again: bool = False
 
 
-def _nothing() -> None:
-    """Stands in until the owner sets a call-back."""
-
-
 class ProcessExecutor:
     """An `Executor` over a worker process.
 
@@ -57,7 +53,7 @@ class ProcessExecutor:
         self.name = instance.name
         self.state = ExecutorState.STARTING
         self.restart_count = 0
-        self.on_state_change: Callable[[], None] = _nothing
+        self.on_state_change: Callable[[], None] = nobody_listens
         self._spec = spec
         self._instance = instance
         self._loop = loop
